@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes into the engine and what comes out: plain records, no llama.cpp in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from llama_orch_utils.errors import OrchError
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How a model is loaded. `None` means: chosen from the model and the machine.
+
+    `context` is tokens per sequence, `slots` how many sequences decode at once, `threads` CPU threads,
+    `gpu_layers` layers on the GPU (-1 all), `batch` rows of one llama_decode, `micro_batch` of one graph,
+    `prefill_budget` prompt tokens mixed into one step while others decode. `unified` shares one KV buffer between
+    the sequences (prefixes can be shared partially). `extra_buffers` lets ggml repack weights for the CPU's matrix
+    units (`use_extra_bufts`); the smoke test turns it off where that crashes.
+    """
+
+    context: int | None = None
+    slots: int | None = None
+    threads: int | None = None
+    gpu_layers: int = 0
+    batch: int = 2048
+    micro_batch: int = 512
+    prefill_budget: int = 512
+    unified: bool = True
+    extra_buffers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling as the OpenAI and llama.cpp APIs name it. Defaults are neutral except where llama-server's are not.
+
+    `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0, `typical_p` 1, penalties 0 (`repeat_penalty` 1) are
+    off. `repeat_last_n` tokens are looked back at (-1: the whole context). `seed` None: drawn once per request.
+    `logit_bias` maps token id to an addend (-100 and below: never). `grammar` is GBNF, `json_schema` a JSON Schema
+    as text; at most one of the two. `logprobs` None: none wanted; n: the chosen token's and n alternatives'.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    typical_p: float = 1.0
+    repeat_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repeat_last_n: int = 64
+    logit_bias: Mapping[int, float] = field(default_factory=dict[int, float])
+    seed: int | None = None
+    grammar: str | None = None
+    json_schema: str | None = None
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token's log-probability (natural logarithm, of the unmodified distribution) and its rivals'."""
+
+    token: int
+    text: bytes
+    logprob: float
+    top: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One generation: prompt tokens in, at most `max_tokens` out (None: until the context ends).
+
+    `stop` strings end the answer and are never part of it, nor is any beginning of one. `cache` says whether the
+    prompt may use cells of earlier requests and leave its own for later ones.
+    """
+
+    tokens: Sequence[int]
+    sampling: Sampling = Sampling()
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The prompt is in the context: `cached_tokens` of its `prompt_tokens` were there already."""
+
+    prompt_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """New text (whole code points, never part of a stop string) and how many tokens it took."""
+
+    text: str
+    tokens: int
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end. `stop` is the string that ended it, None for an end-of-turn token. Counts are exact."""
+
+    reason: FinishReason
+    prompt_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The end by an error of the one tree."""
+
+    error: OrchError
+
+
+Event = Started | Delta | Finished | Failed
+Deliver = Callable[[list[tuple[int, Event]]], None]
+"""Called by the decode thread once per step with all events of that step, as (request id, event). Must not block."""
+
+LoadProgress = Callable[[float], None]
+"""Called with 0.0 to 1.0 while the weights are read."""
