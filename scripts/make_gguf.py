@@ -11,6 +11,7 @@
 
 Needs the `gguf` PyPI package (and numpy).  Deterministic for a given --seed.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 CHATML = (
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+    "{% for message in messages %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
@@ -41,7 +43,7 @@ def byte_to_unicode() -> dict[int, str]:
 @dataclass
 class Vocab:
     tokens: list[str]
-    types: list[int]          # 1 normal, 3 control
+    types: list[int]  # 1 normal, 3 control
     merges: list[str]
     eos: int
     eot: int
@@ -70,15 +72,63 @@ def bpe_vocab(n_vocab: int, seed: int = 0) -> Vocab:
             merges.append(f"{parent} {ch}")
         return tok
 
-    for s in ['{"', '":', '",', '"]', '"}', "},", "],", "[]", "{}", "\n\n", "  ", "    ", "</", "/>", "():", "==", "!="]:
+    for s in [
+        '{"',
+        '":',
+        '",',
+        '"]',
+        '"}',
+        "},",
+        "],",
+        "[]",
+        "{}",
+        "\n\n",
+        "  ",
+        "    ",
+        "</",
+        "/>",
+        "():",
+        "==",
+        "!=",
+    ]:
         cur = b2u[ord(s[0])]
         for c in s[1:]:
             cur = grow(cur, b2u[ord(c)])
-    letters, weights = "etaoinshrdlcumwfgypbvkjxqz", [12.7, 9, 8.1, 7.5, 7, 6.7, 6.3, 6.1, 6, 4.2, 4, 2.8, 2.7, 2.4, 2.4, 2.2, 2, 2, 1.9, 1.5, 1, .8, .2, .2, .1, .1]
+    letters, weights = (
+        "etaoinshrdlcumwfgypbvkjxqz",
+        [
+            12.7,
+            9,
+            8.1,
+            7.5,
+            7,
+            6.7,
+            6.3,
+            6.1,
+            6,
+            4.2,
+            4,
+            2.8,
+            2.7,
+            2.4,
+            2.4,
+            2.2,
+            2,
+            2,
+            1.9,
+            1.5,
+            1,
+            0.8,
+            0.2,
+            0.2,
+            0.1,
+            0.1,
+        ],
+    )
     misc = [b2u[b] for b in range(33, 127) if not chr(b).isalpha()] + [b2u[b] for b in range(128, 256)]
-    heads = [space] * 10 + [c for c in letters] + [c.upper() for c in letters]
+    heads = [space] * 10 + list(letters) + [c.upper() for c in letters]
     while len(tokens) < n_vocab - len(specials):
-        if rng.random() < 0.08:                               # some non-letter / non-ASCII tokens
+        if rng.random() < 0.08:  # some non-letter / non-ASCII tokens
             cur = rng.choice(misc)
             for _ in range(rng.randint(1, 3)):
                 cur = grow(cur, rng.choice(misc))
@@ -142,7 +192,7 @@ def write_decoder(out: str, preset: str, dtype: str, seed: int) -> None:
     w.add_token_list(v.tokens)
     w.add_token_types(v.types)
     w.add_token_merges(v.merges)
-    w.add_eos_token_id(v.eot)                       # as Qwen2.5-Instruct: <|im_end|>
+    w.add_eos_token_id(v.eot)  # as Qwen2.5-Instruct: <|im_end|>
     w.add_pad_token_id(v.eos)
     w.add_bos_token_id(v.eos)
     w.add_add_bos_token(False)
@@ -159,7 +209,7 @@ def write_decoder(out: str, preset: str, dtype: str, seed: int) -> None:
         w.add_tensor(name, a.astype(np.float32))
 
     kv = s.n_embd // s.n_head * s.n_head_kv
-    mat("token_embd.weight", s.n_vocab, s.n_embd, 0.05)       # output is tied
+    mat("token_embd.weight", s.n_vocab, s.n_embd, 0.05)  # output is tied
     vec("output_norm.weight", s.n_embd, 1.0)
     for i in range(s.n_layer):
         p = f"blk.{i}."
@@ -239,7 +289,7 @@ def write_lora(out: str, base: str, rank: int, seed: int, std: float = 0.1) -> N
     rng = np.random.default_rng(seed)
     for t in reader.tensors:
         if t.name.endswith(("attn_q.weight", "attn_v.weight", "ffn_down.weight")):
-            n_in, n_out = (int(x) for x in t.shape[:2])           # ggml order: ne0 = in, ne1 = out
+            n_in, n_out = (int(x) for x in t.shape[:2])  # ggml order: ne0 = in, ne1 = out
             w.add_tensor(t.name + ".lora_a", (rng.standard_normal((rank, n_in), dtype=np.float32) * std))
             w.add_tensor(t.name + ".lora_b", (rng.standard_normal((n_out, rank), dtype=np.float32) * std))
     _finish(w)

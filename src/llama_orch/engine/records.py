@@ -18,9 +18,11 @@ class EngineOptions:
 
     `context` is tokens per sequence, `slots` how many sequences decode at once, `threads` CPU threads,
     `gpu_layers` layers on the GPU (-1 all), `batch` rows of one llama_decode, `micro_batch` of one graph,
-    `prefill_budget` prompt tokens mixed into one step while others decode. `unified` shares one KV buffer between
-    the sequences (prefixes can be shared partially). `extra_buffers` lets ggml repack weights for the CPU's matrix
-    units (`use_extra_bufts`); the smoke test turns it off where that crashes.
+    `prefill_budget` prompt tokens mixed into one step while others decode. `unified` True: one KV buffer for all
+    sequences, which share the cells of a common prefix; False: a stream per sequence, where a prefix is copied once
+    it is computed (faster from 8 sequences on, and takes `context` x `slots` cells); None: streams where they fit.
+    `extra_buffers` lets ggml repack weights for the CPU's matrix units (`use_extra_bufts`); the smoke test turns it
+    off where that crashes. `check_tensors` searches all weights for NaN while loading (small models: always).
     """
 
     context: int | None = None
@@ -30,8 +32,9 @@ class EngineOptions:
     batch: int = 2048
     micro_batch: int = 512
     prefill_budget: int = 512
-    unified: bool = True
+    unified: bool | None = None
     extra_buffers: bool = True
+    check_tensors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
