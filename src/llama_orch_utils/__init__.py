@@ -1,1 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The llama-orch SDK: one client for a local model, the Public Tap and Private Taps.
 
+    from llama_orch_utils import Client
+
+    with Client() as orch:
+        print(orch.chat("Why is the sky blue?").text)
+
+Every name here is loaded when it is first used, so that the import costs nothing.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from llama_orch_utils.client.asyncio_ import AsyncClient as AsyncClient
+    from llama_orch_utils.client.asyncio_ import AsyncStream as AsyncStream
+    from llama_orch_utils.client.blocking import Client as Client
+    from llama_orch_utils.client.blocking import Stream as Stream
+    from llama_orch_utils.client.options import ChatOptions as ChatOptions
+    from llama_orch_utils.errors import AnswerError as AnswerError
+    from llama_orch_utils.errors import AppletError as AppletError
+    from llama_orch_utils.errors import BadRequest as BadRequest
+    from llama_orch_utils.errors import BudgetExceeded as BudgetExceeded
+    from llama_orch_utils.errors import ConfigError as ConfigError
+    from llama_orch_utils.errors import ContextTooLong as ContextTooLong
+    from llama_orch_utils.errors import EngineFailed as EngineFailed
+    from llama_orch_utils.errors import InsufficientCredits as InsufficientCredits
+    from llama_orch_utils.errors import InvalidAnswer as InvalidAnswer
+    from llama_orch_utils.errors import ModelNotFound as ModelNotFound
+    from llama_orch_utils.errors import NotAllowed as NotAllowed
+    from llama_orch_utils.errors import NotAuthorised as NotAuthorised
+    from llama_orch_utils.errors import OrchError as OrchError
+    from llama_orch_utils.errors import RateLimited as RateLimited
+    from llama_orch_utils.errors import RequestError as RequestError
+    from llama_orch_utils.errors import StreamBroken as StreamBroken
+    from llama_orch_utils.errors import TargetError as TargetError
+    from llama_orch_utils.errors import TargetTimeout as TargetTimeout
+    from llama_orch_utils.errors import TargetUnreachable as TargetUnreachable
+    from llama_orch_utils.errors import UnsupportedByTarget as UnsupportedByTarget
+    from llama_orch_utils.targets.local import LoadEvent as LoadEvent
+    from llama_orch_utils.targets.local import WorkerSettings as WorkerSettings
+    from llama_orch_utils.transport.clock import Timeouts as Timeouts
+    from llama_orch_utils.types import Answer as Answer
+    from llama_orch_utils.types import Message as Message
+    from llama_orch_utils.types import ModelInfo as ModelInfo
+    from llama_orch_utils.types import Piece as Piece
+    from llama_orch_utils.types import Usage as Usage
+
+_ERRORS = (
+    "AnswerError AppletError BadRequest BudgetExceeded ConfigError ContextTooLong EngineFailed InsufficientCredits "
+    "InvalidAnswer ModelNotFound NotAllowed NotAuthorised OrchError RateLimited RequestError StreamBroken TargetError "
+    "TargetTimeout TargetUnreachable UnsupportedByTarget"
+)
+_HOMES = {
+    "client.asyncio_": "AsyncClient AsyncStream",
+    "client.blocking": "Client Stream",
+    "client.options": "ChatOptions",
+    "errors": _ERRORS,
+    "targets.local": "LoadEvent WorkerSettings",
+    "transport.clock": "Timeouts",
+    "types": "Answer Message ModelInfo Piece Usage",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "Answer",
+    "AnswerError",
+    "AppletError",
+    "AsyncClient",
+    "AsyncStream",
+    "BadRequest",
+    "BudgetExceeded",
+    "ChatOptions",
+    "Client",
+    "ConfigError",
+    "ContextTooLong",
+    "EngineFailed",
+    "InsufficientCredits",
+    "InvalidAnswer",
+    "LoadEvent",
+    "Message",
+    "ModelInfo",
+    "ModelNotFound",
+    "NotAllowed",
+    "NotAuthorised",
+    "OrchError",
+    "Piece",
+    "RateLimited",
+    "RequestError",
+    "Stream",
+    "StreamBroken",
+    "TargetError",
+    "TargetTimeout",
+    "TargetUnreachable",
+    "Timeouts",
+    "UnsupportedByTarget",
+    "Usage",
+    "WorkerSettings",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load the public name `name` (PEP 562)."""
+    if name == "__version__":
+        from llama_orch_utils.version import VERSION
+
+        return VERSION
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypedDict
 
+_SHOWN = 60  # characters of an answer in its repr
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
@@ -38,7 +40,7 @@ class Piece:
     reasoning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Answer:
     """One whole answer. `cost` is micro-euros (None where nothing is charged), `raw` the JSON as it came."""
 
@@ -51,6 +53,12 @@ class Answer:
     request_id: str | None = None
     cost: int | None = None
     raw: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Short: the beginning of the text, and the counts."""
+        text = self.text if len(self.text) <= _SHOWN else self.text[: _SHOWN - 1] + "…"
+        counts = f"{self.usage.input_tokens}+{self.usage.output_tokens} tokens"
+        return f"Answer({text!r}, model={self.model!r}, target={self.target!r}, {self.finish_reason}, {counts})"
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy, without `raw`."""

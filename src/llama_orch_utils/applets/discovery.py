@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding the applets that are installed: a broken one is a value, not an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llama_orch_utils.applets.applet import Applet
+from llama_orch_utils.errors import AppletError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "llama_orch.applets.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An installed applet by its entry point's name: either the `applet`, or the `error` that keeps it away."""
+
+    name: str
+    package: str
+    applet: Applet | None = None
+    error: AppletError | None = None
+
+
+def names() -> tuple[str, ...]:
+    """The names of the installed applets, sorted; loads none of them."""
+    return tuple(sorted({point.name for point in _points()}))
+
+
+def discover() -> Iterator[Found]:
+    """Every installed applet, loaded one by one, in the order of their names."""
+    for point in sorted(_points(), key=lambda point: point.name):
+        yield _load(point)
+
+
+def load(name: str) -> Found | None:
+    """The installed applet `name`, loaded, or None if there is none."""
+    found = [point for point in _points() if point.name == name]
+    return _load(found[0]) if found else None
+
+
+def _points() -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=GROUP))
+
+
+def _load(point: EntryPoint) -> Found:
+    package = point.dist.name if point.dist is not None else point.module
+    try:
+        loaded = point.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code raises anything; it becomes an error of the tree
+        words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return Found(point.name, package, error=_broken(point.name, package, words))
+    if not isinstance(loaded, Applet):
+        words = f"{point.value} is a {type(loaded).__name__}, no Applet"
+        return Found(point.name, package, error=_broken(point.name, package, words))
+    if loaded.name != point.name:
+        words = f"its entry point calls it {point.name}, it calls itself {loaded.name}"
+        return Found(point.name, package, error=_broken(point.name, package, words))
+    return Found(point.name, package, applet=loaded)
+
+
+def _broken(name: str, package: str, words: str) -> AppletError:
+    return AppletError(f"applet {name} cannot be loaded: {words}", hint=f"pip install --upgrade {package}")
