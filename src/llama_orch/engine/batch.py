@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of one llama_decode, in memory owned by numpy: filled by slices, without one ctypes call per token."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llama_orch.engine.context import Context
+from llama_orch_utils.errors import EngineFailed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Batch:
+    """At most `capacity` rows (token, position, sequence), of which at most as many are sampled as there are sequences.
+
+    Each limit is one that llama.cpp answers with an abort of the process: they are checked here.
+    """
+
+    def __init__(self, context: Context) -> None:
+        dimensions = context.dimensions
+        self.rows = self.outputs = 0
+        self.capacity: int = context.lib.llama_n_batch(context.pointer)  # llama.cpp lowers it to the number of cells
+        self._context, self._sequences = context, dimensions.sequences
+        self._token = np.zeros(self.capacity, np.int32)
+        self._position = np.zeros(self.capacity, np.int32)
+        self._sequence = np.zeros(self.capacity, np.int32)
+        self._logits = np.zeros(self.capacity, np.int8)
+        self._one = np.ones(self.capacity, np.int32)
+        # seq_id is an array of pointers to arrays: row i points at its own element of `_sequence`.
+        self._pointers = self._sequence.ctypes.data + 4 * np.arange(self.capacity + 1, dtype=np.uint64)
+        self._pointers[-1] = 0
+        self._struct = self._make_struct()
+        self._view: NDArray[np.float32] = np.zeros((0, context.vocabulary_size), np.float32)
+        self._view_address = 0
+
+    def _make_struct(self) -> object:
+        lib = self._context.lib
+        struct = lib.llama_batch()
+        for name, array in (
+            ("token", self._token),
+            ("pos", self._position),
+            ("n_seq_id", self._one),
+            ("seq_id", self._pointers),
+            ("logits", self._logits),
+        ):
+            kind = dict(lib.llama_batch._fields_)[name]
+            setattr(struct, name, ctypes.cast(array.ctypes.data, kind))
+        return struct
+
+    @property
+    def free(self) -> int:
+        """Rows that still fit."""
+        return self.capacity - self.rows
+
+    def clear(self) -> None:
+        """Empties the batch."""
+        self.rows = self.outputs = 0
+
+    def add_decodes(self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int]) -> None:
+        """One row for each of several sequences, all sampled."""
+        start, stop = self._reserve(len(tokens), len(tokens))
+        self._token[start:stop] = tokens
+        self._position[start:stop] = positions
+        self._sequence[start:stop] = sequences
+        self._logits[start:stop] = 1
+
+    def add_prefill(self, tokens: NDArray[np.int32], position: int, sequence: int, *, sampled: bool) -> None:
+        """A chunk of one prompt from `position` on; `sampled`: its last row is."""
+        count = len(tokens)
+        start, stop = self._reserve(count, int(sampled))
+        self._token[start:stop] = tokens
+        self._position[start:stop] = np.arange(position, position + count, dtype=np.int32)
+        self._sequence[start:stop] = sequence
+        self._logits[start:stop] = 0
+        if sampled:
+            self._logits[stop - 1] = 1
+
+    def _reserve(self, rows: int, outputs: int) -> tuple[int, int]:
+        start, stop = self.rows, self.rows + rows
+        if rows < 1 or stop > self.capacity or self.outputs + outputs > self._sequences:
+            raise EngineFailed(f"A batch of {stop} rows, {self.outputs + outputs} sampled, breaks its limits.")
+        self.rows, self.outputs = stop, self.outputs + outputs
+        return start, stop
+
+    def decode(self) -> int:
+        """llama_decode of the rows; its code (see Context.decode). Raises EngineFailed for an id beyond C's tables."""
+        ids = self._sequence[: self.rows]
+        if self.rows == 0 or int(ids.min()) < 0 or int(ids.max()) >= self._sequences:
+            raise EngineFailed("A batch is empty or names a sequence that cannot exist.")
+        self._struct.n_tokens = self.rows  # type: ignore[attr-defined]
+        return self._context.decode(self._struct)
+
+    def logits(self) -> NDArray[np.float32]:
+        """The sampled rows' logits, [outputs, vocabulary], in the order they were added; valid until the next decode.
+
+        A view on llama.cpp's buffer, made anew only when that moved or grew.
+        """
+        found = self._context.lib.llama_get_logits(self._context.pointer)
+        address = ctypes.cast(found, ctypes.c_void_p).value
+        if not address:
+            raise EngineFailed("llama.cpp has no logits for the batch.")
+        if address != self._view_address or len(self._view) < self.outputs:
+            shape = (self.outputs, self._context.vocabulary_size)
+            self._view = np.ctypeslib.as_array(found, shape)
+            self._view_address = address
+        return self._view

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Continuous batching: who gets into the next batch, and what becomes of its rows.
+
+One `step` is one llama_decode: cancel, admit, let followers take their leader's prefix, put all decode rows and then
+chunks of prompts into a batch, compute, sample. Everything here runs on the decode thread.
+
+Admission keeps the loop from going round without getting on: a request gets in only when its prompt, one more cell
+and a reserve fit into what running requests neither hold nor were promised. When the cells run out nevertheless, the
+waiting conversations go first (least recently used), then the youngest request goes back to the head of the queue;
+the oldest always gets on.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from bisect import insort
+from collections import deque
+from typing import TYPE_CHECKING
+
+from llama_orch.engine import admission
+from llama_orch.engine.batch import Batch
+from llama_orch.engine.composer import Composer, Work
+from llama_orch.engine.context import Context
+from llama_orch.engine.counters import Counters
+from llama_orch.engine.records import Event, Failed
+from llama_orch.engine.residency import Residency
+from llama_orch.engine.resident import Resident
+from llama_orch.engine.sequence import Phase, Sequence
+from llama_orch.engine.streams import open_streams
+from llama_orch_utils.errors import EngineFailed, OrchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Row = NDArray[np.float32]
+
+_NO_CELLS, _ABORTED = 1, 2  # llama_decode's positive codes (llama.h)
+
+
+class Scheduler:
+    """The sequences of one context. `queue` waits for a place, `active` has one (oldest first)."""
+
+    def __init__(self, context: Context, *, prefill_budget: int, divisible: bool = True) -> None:
+        self.context, self.counters = context, Counters()
+        self.queue: deque[Sequence] = deque()
+        self.active: list[Sequence] = []
+        self.residency = Residency(open_streams(context), context.dimensions, divisible=divisible)
+        self.batch = Batch(context)
+        self._composer = Composer(self.batch, self.residency, prefill_budget)
+        self._divisible = divisible
+        self._events: list[tuple[int, Event]] = []
+        self._flight = threading.Lock()
+        self._in_flight: set[int] = set()
+
+    def add(self, sequence: Sequence) -> None:
+        """A new request; it waits until it fits."""
+        self.queue.append(sequence)
+        self.counters.requests += 1
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.active or self.queue)
+
+    def cancel(self, ids: set[int]) -> list[tuple[int, Event]]:
+        """Ends those of `ids` that are here, wherever they stand; their last events."""
+        events: list[tuple[int, Event]] = []
+        for sequence in [s for s in (*self.active, *self.queue) if s.id in ids]:
+            sequence.finish("cancelled", events)
+            self.counters.cancellations += 1
+            self._remove(sequence, keep=True)
+        return events
+
+    def fail(self, sequences: list[Sequence], error: OrchError) -> list[tuple[int, Event]]:
+        """Ends `sequences` by an error; what they had in the cells is in doubt and goes."""
+        for sequence in sequences:
+            self._remove(sequence, keep=False)
+            self.counters.failures += 1
+        return [(sequence.id, Failed(error)) for sequence in sequences]
+
+    def step(self) -> list[tuple[int, Event]]:
+        """One batch; all its events in order."""
+        began = time.perf_counter()
+        self._events = []
+        self._admit()
+        self._follow()
+        self._sample_known()
+        self.residency.gather()
+        self._compute()
+        self.counters.steps += 1
+        self.counters.step_seconds += time.perf_counter() - began
+        return self._events
+
+    def _admit(self) -> None:
+        slots = self.context.dimensions.slots
+        while self.queue and len(self.active) < slots:
+            sequence = self.queue[0]
+            if not admission.admit(sequence, self.residency, self.active, self.context.dimensions):
+                return
+            self.queue.popleft()
+            insort(self.active, sequence, key=lambda one: one.id)
+
+    def _follow(self) -> None:
+        for sequence in self.active:
+            if sequence.phase is Phase.FOLLOWING:
+                admission.follow(sequence, self.residency)
+
+    def _sample_known(self) -> None:
+        """Requests whose whole prompt was there already, with the logits behind it: no computation at all."""
+        for sequence in [s for s in self.active if s.phase is Phase.PREFILL]:
+            resident = sequence.resident
+            if (
+                resident is None
+                or resident.mark is None
+                or not resident.ready == resident.mark_length == len(sequence.tokens)
+            ):
+                continue
+            self._begin(sequence)
+            self._sample(sequence, resident.mark.copy())
+
+    def _compute(self) -> None:
+        """One llama_decode; another with less in it when the cells were short."""
+        while True:
+            decodes = self._decoding()
+            prefills = [s for s in self.active if s.phase is Phase.PREFILL]
+            if not decodes and not prefills:
+                return
+            work = self._composer.compose(decodes, prefills)
+            if self.batch.rows == 0:
+                self._preempt_youngest()
+                continue
+            code = self._decode(work)
+            if code == 0:
+                self._commit(work)
+                return
+            self._recover(code, work)
+            if code != _NO_CELLS:
+                return
+
+    def _decoding(self) -> list[Sequence]:
+        """The sequences with a token to compute, after room was made for them."""
+        while True:
+            found = [s for s in self.active if s.phase is Phase.DECODE]
+            if self.residency.make_room(len(found)):
+                return found
+            self._preempt_youngest()
+
+    def _decode(self, work: Work) -> int:
+        with self._flight:
+            self._in_flight = {sequence.id for sequence in work.all()}
+        began = time.perf_counter()
+        code = self.batch.decode()
+        self.counters.decode_seconds += time.perf_counter() - began
+        with self._flight:
+            self._in_flight = set()
+            self.context.permit()
+        return code
+
+    def interrupt(self, ids: set[int]) -> None:
+        """Stops the computation that runs now if all of it is for `ids`, which will be cancelled. Any thread."""
+        with self._flight:
+            if self._in_flight and self._in_flight <= ids:
+                self.context.abort()
+
+    def _commit(self, work: Work) -> None:
+        self.counters.rows += self.batch.rows
+        self._composer.book(work)
+        if not work.sampled:
+            return
+        logits = self.batch.logits()
+        for row, sequence in enumerate(work.sampled):
+            if sequence.phase is Phase.PREFILL:
+                self._begin(sequence)
+                self._mark(sequence, logits[row])
+            self._sample(sequence, logits[row])
+
+    def _begin(self, sequence: Sequence) -> None:
+        sequence.phase = Phase.DECODE
+        started = sequence.start()
+        if started is not None:
+            self._events.append((sequence.id, started))
+            self.counters.prompt_tokens += started.prompt_tokens
+            self.counters.cached_tokens += started.cached_tokens
+
+    def _mark(self, sequence: Sequence, row: Row) -> None:
+        """Keeps the logits behind the prompt: asked again, it is answered at once, and with the same bits."""
+        resident = sequence.resident
+        if resident is not None and sequence.request.cache and self._divisible:
+            resident.mark, resident.mark_length = row.copy(), resident.ready
+
+    def _sample(self, sequence: Sequence, row: Row) -> None:
+        before = len(sequence.output)
+        try:
+            over = sequence.take(row, self.context.dimensions.context, self._events)
+        except OrchError as error:
+            self._events.extend(self.fail([sequence], error))
+            return
+        except Exception as error:  # noqa: BLE001 - a defect in one request's grammar must not end the others
+            traceback.print_exc(file=sys.stderr)
+            failure = EngineFailed(f"The next token could not be chosen: {error!r}.", hint="orch logs worker")
+            self._events.extend(self.fail([sequence], failure))
+            return
+        self.counters.output_tokens += len(sequence.output) - before
+        if over:
+            self._remove(sequence, keep=True)
+
+    def _remove(self, sequence: Sequence, *, keep: bool) -> None:
+        sequence.sampler.close()
+        if sequence in self.queue:
+            self.queue.remove(sequence)
+            return
+        self.active.remove(sequence)
+        self._release(sequence, keep=keep and sequence.request.cache)
+
+    def _release(self, sequence: Sequence, *, keep: bool) -> None:
+        resident: Resident | None = sequence.resident
+        sequence.resident = sequence.leader = None
+        if resident is not None:
+            self.residency.leave(resident, keep=keep)
+
+    def _preempt_youngest(self) -> None:
+        """Takes the cells of the youngest request; it will resume where it was, without saying anything twice."""
+        self._suspend(self.active[-1])
+        self.counters.preemptions += 1
+
+    def _suspend(self, sequence: Sequence) -> None:
+        self.active.remove(sequence)
+        self._release(sequence, keep=False)
+        sequence.suspend()
+        self.queue.appendleft(sequence)
+
+    def _recover(self, code: int, work: Work) -> None:
+        """After a batch that was not computed: make room (1), begin again (2), or give up on those in it, only them."""
+        if code == _NO_CELLS and self.residency.evict():
+            return
+        if code == _NO_CELLS and len(self.active) > 1:
+            self._preempt_youngest()
+            return
+        if code == _ABORTED:
+            for sequence in sorted(work.all(), key=lambda one: one.id, reverse=True):
+                self._suspend(sequence)
+            return
+        error = EngineFailed(f"The engine could not compute this request: llama_decode answered {code}.")
+        self._events.extend(self.fail(work.all(), error))

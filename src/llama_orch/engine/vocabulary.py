@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model's vocabulary: text to tokens and back, every argument checked before it reaches C."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from llama_orch.engine import library
+from llama_orch_utils.errors import BadRequest, EngineFailed
+
+_PIECE_BYTES = 256
+"""Room for one token's text at the first attempt; longer ones say how much they need."""
+_MAX_TEXT_BYTES = 2**30
+"""llama_tokenize counts bytes and tokens in 32 bits."""
+_CONTROL_OR_UNKNOWN = 0x1 | 0x8  # LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_CONTROL (llama.h)
+
+
+class Vocabulary:
+    """`n_tokens` tokens behind a `llama_vocab` pointer that outlives this object.
+
+    `bos`, `eos`, `eot` are token ids, None where the model has none; `ends` are the end-of-generation tokens;
+    `suppressed` are those that the model's makers never want sampled.
+    """
+
+    def __init__(self, pointer: Any, n_tokens: int) -> None:
+        lib = library.load()
+        if not pointer or n_tokens <= 0 or n_tokens != lib.llama_vocab_n_tokens(pointer):
+            raise EngineFailed("The model has no usable vocabulary.")
+        self.pointer, self.n_tokens = pointer, n_tokens
+        self._lib = lib
+        self._pieces: dict[int, bytes] = {}
+        self._texts: dict[int, str | None] = {}
+        self.bos = _known(lib.llama_vocab_bos(pointer))
+        self.eos = _known(lib.llama_vocab_eos(pointer))
+        self.eot = _known(lib.llama_vocab_eot(pointer))
+        self.adds_bos = bool(lib.llama_vocab_get_add_bos(pointer))
+        is_end = lib.llama_vocab_is_eog
+        self.ends = frozenset(token for token in range(n_tokens) if is_end(pointer, token))
+        self.suppressed = _suppressed(lib, pointer, n_tokens)
+
+    def check(self, tokens: Iterable[int]) -> None:
+        """Raises BadRequest for a token outside the vocabulary: llama.cpp would read beyond its tables."""
+        for token in tokens:
+            if not 0 <= token < self.n_tokens:
+                raise BadRequest(f"Token {token} is outside the vocabulary (0 to {self.n_tokens - 1}).")
+
+    def is_end(self, token: int) -> bool:
+        """Whether `token` ends a generation (EOS, end of turn and their kin)."""
+        return token in self.ends
+
+    def is_hidden(self, token: int) -> bool:
+        """Whether `token` is a control token or the unknown one: it has a name, and no text in an answer."""
+        self.check((token,))
+        return bool(self._lib.llama_vocab_get_attr(self.pointer, token) & _CONTROL_OR_UNKNOWN)
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that `token` stands for in an answer; empty for control tokens. Not always whole code points."""
+        known = self._pieces.get(token)
+        if known is None:
+            self.check((token,))
+            known = self._pieces[token] = self._render(token, special=False)
+        return known
+
+    def label(self, token: int) -> bytes:
+        """As `piece`, with the names of control tokens (`<|im_end|>`)."""
+        self.check((token,))
+        return self.piece(token) or self._render(token, special=True)
+
+    def text(self, token: int) -> str | None:
+        """The piece as text where it is whole code points, None where it is not."""
+        try:
+            return self._texts[token]
+        except KeyError:
+            try:
+                known: str | None = self.piece(token).decode("utf-8")
+            except UnicodeDecodeError:
+                known = None
+            self._texts[token] = known
+            return known
+
+    def tokenize(self, text: str, *, special: bool, add_bos: bool | None = None) -> list[int]:
+        """The tokens of `text`; `special`: names of control tokens in it become those tokens.
+
+        `add_bos` None: as the model wants it, and never twice (a chat template may have written it already);
+        no end-of-text token is ever appended. Raises BadRequest for text that is not Unicode (lone surrogates: a
+        replacement would silently ask another question) or beyond 1 GiB.
+        """
+        data = _utf8(text)
+        # A byte is at most one token, and SentencePiece may put a space in front.
+        tokens = (ctypes.c_int32 * (len(data) + 16))()
+        count = self._lib.llama_tokenize(self.pointer, data, len(data), tokens, len(tokens), False, special)
+        if count < 0 and count != -(2**31):
+            tokens = (ctypes.c_int32 * -count)()
+            count = self._lib.llama_tokenize(self.pointer, data, len(data), tokens, len(tokens), False, special)
+        if count < 0:
+            raise BadRequest("The text has too many tokens to count.", param="/messages")
+        found = tokens[:count]
+        wanted = self.adds_bos if add_bos is None else add_bos
+        if wanted and self.bos is not None and (add_bos or found[:1] != [self.bos]):
+            found.insert(0, self.bos)
+        return found
+
+    def detokenize(self, tokens: Sequence[int], *, special: bool = False) -> bytes:
+        """The bytes of `tokens`; `special`: control tokens by name instead of nothing."""
+        return b"".join(map(self.label if special else self.piece, tokens))
+
+    def _render(self, token: int, *, special: bool) -> bytes:
+        buffer = ctypes.create_string_buffer(_PIECE_BYTES)
+        size = self._lib.llama_token_to_piece(self.pointer, token, buffer, len(buffer), 0, special)
+        if size < 0:
+            buffer = ctypes.create_string_buffer(-size)
+            size = self._lib.llama_token_to_piece(self.pointer, token, buffer, len(buffer), 0, special)
+        return buffer.raw[:size]
+
+
+def _known(token: int) -> int | None:
+    return token if token >= 0 else None
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        culprit = f"U+{ord(text[error.start]):04X} at character {error.start}"
+        raise BadRequest(
+            f"The text is not valid Unicode: a lone surrogate {culprit}.",
+            param="/messages",
+            hint="send the text as UTF-8",
+        ) from error
+    if len(data) > _MAX_TEXT_BYTES:
+        raise BadRequest(f"The text has {len(data)} bytes, more than {_MAX_TEXT_BYTES}.", param="/messages")
+    return data
+
+
+def _suppressed(lib: Any, pointer: Any, n_tokens: int) -> tuple[int, ...]:
+    count = ctypes.c_int32()
+    found = lib.llama_vocab_get_suppress_tokens(pointer, ctypes.byref(count))
+    return tuple(token for token in found[: count.value] if 0 <= token < n_tokens) if found else ()
