@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loading the model, in a thread of its own: the event loop answers `/health` meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from llama_orch.worker.announcer import Announcer
+from llama_orch.worker.service import Service
+from llama_orch_utils.errors import EngineFailed, OrchError
+
+if TYPE_CHECKING:
+    from llama_orch.engine.engine import Engine
+
+log = logging.getLogger("llama_orch.worker")
+
+
+class Loader:
+    """Loads the service's model once; calls `loaded` or `failed` on the event loop."""
+
+    def __init__(
+        self,
+        service: Service,
+        announcer: Announcer,
+        loaded: Callable[[Engine], None],
+        failed: Callable[[OrchError], None],
+    ) -> None:
+        self._service = service
+        self._announcer = announcer
+        self._loaded = loaded
+        self._failed = failed
+
+    def start(self) -> None:
+        """Begins."""
+        # A daemon: an interrupted load must not keep the process alive.
+        threading.Thread(target=self._run, name="load", daemon=True).start()
+
+    def _run(self) -> None:
+        call = self._service.loop.call_soon_threadsafe
+        try:
+            engine = self._load()
+        except OrchError as error:
+            call(self._failed, error)
+        except MemoryError:
+            call(self._failed, EngineFailed("there is not enough memory for the model", code="out_of_memory"))
+        except Exception as error:
+            log.exception("loading failed by a defect of llama-orch")
+            call(self._failed, EngineFailed(f"the model could not be loaded: {type(error).__name__}", code="internal"))
+        else:
+            call(self._loaded, engine)
+
+    def _load(self) -> Engine:
+        self._announcer.loading(0.0)
+        from llama_orch.engine import smoke
+        from llama_orch.engine.engine import Engine
+        from llama_orch.engine.records import EngineOptions
+        from llama_orch_utils.config import paths
+
+        verdict = smoke.verdict(paths.cache_dir())
+        if not verdict.ok:
+            raise EngineFailed(verdict.message, hint=verdict.hint, code="engine_unusable")
+        if verdict.message:
+            self._warn(verdict.message, verdict.hint)
+        wanted = self._service.options
+        options = EngineOptions(
+            context=wanted.context,
+            slots=wanted.slots,
+            threads=wanted.threads,
+            gpu_layers=wanted.gpu_layers or 0,
+            extra_buffers=verdict.extra_buffers,
+        )
+        engine = Engine.load(wanted.model, options, self._service.dispatcher.deliver, self._progress)
+        for message in engine.warnings:
+            self._warn(message, None)
+        return engine
+
+    def _warn(self, message: str, hint: str | None) -> None:
+        log.warning("%s", message)
+        self._announcer.warning(message, hint or None)
+        self._service.warnings.append((message, hint or None))
+
+    def _progress(self, progress: float) -> None:
+        self._service.progress = progress
+        self._announcer.loading(progress)
