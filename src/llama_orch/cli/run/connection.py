@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client for the target and the model that the options, the environment and the files mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llama_orch.cli.failure import UsageError
+
+if TYPE_CHECKING:
+    from llama_orch.cli.output import Output
+    from llama_orch.cli.run.asking import Reaching
+    from llama_orch_utils import Client
+
+_FLAGS = ("model", "target", "context", "slots", "threads", "gpu_layers")
+DEMO = "orch-demo"
+DEMO_NOTICE = (
+    f"note: {DEMO} answers, the built-in demo: it knows llama-orch and small talk. "
+    "A real model: orch models link FILE.gguf, then orch run -m NAME"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open client; `target` as answers call it, `model` what is asked for (None: the target decides)."""
+
+    client: Client
+    target: str
+    model: str | None
+    local: bool
+
+    @property
+    def demo(self) -> bool:
+        """Whether the embedded demo answers: by name, or because nobody chose a model."""
+        return self.local and self.model in {None, DEMO}
+
+
+def connect(options: Reaching, out: Output) -> Connection:
+    """Open the client. Nothing is sent and nothing is started yet. Raises UsageError, ConfigError."""
+    from llama_orch.cli.run.loading import Loading
+    from llama_orch_utils import Client, config
+    from llama_orch_utils.targets.choose import choose
+
+    flags = {name: getattr(options, name) for name in _FLAGS}
+    found = config.load({**flags, "keep_alive": _keep_alive(options)})
+    target = choose(None, found)
+    return Connection(Client(config=found, listener=Loading(out)), target.name, target.model, target.is_local)
+
+
+def _keep_alive(options: Reaching) -> float | None:
+    from llama_orch_utils.config.settings import read_duration
+
+    if options.keep_alive is None:
+        return None
+    try:
+        return read_duration(options.keep_alive)
+    except ValueError as error:
+        raise UsageError(f"--keep-alive must be {error}, not '{options.keep_alive}'", hint="--keep-alive 5m") from error

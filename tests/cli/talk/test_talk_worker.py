@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`orch run` with real local workers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from talk_terminal import Terminal
+
+Orch = Callable[..., "subprocess.CompletedProcess[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
+Until = Callable[[Callable[[], object]], None]
+NOTICE = b"note: orch-demo answers, the built-in demo"
+
+
+def workers(run_orch: Orch) -> list[dict[str, Any]]:
+    return json.loads(run_orch("ps", "--json").stdout)
+
+
+def long_answer(model: Path) -> list[str]:
+    return ["run", "-n", "-q", "-m", str(model), "-o", "max_tokens=3500", "-o", "temperature=2", "Write"]
+
+
+def test_the_demo_answers_and_says_that_it_is_the_demo(run_orch: Orch) -> None:
+    done = run_orch("run", "-o", "temperature=0", "What is the Public Tap?")
+    assert done.returncode == 0
+    assert done.stdout.strip()
+    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.startswith(NOTICE)
+    assert b"orch models link FILE.gguf" in done.stderr
+    again = run_orch("run", "-q", "-o", "temperature=0", "What is the Public Tap?")
+    assert (again.stdout, again.stderr) == (done.stdout, b"")
+    assert [each["model"] for each in workers(run_orch)] == ["orch-demo"]
+
+
+def test_the_demo_never_stands_in_for_a_chosen_model(run_orch: Orch, tiny_gguf: Path) -> None:
+    run_orch("models", "link", str(tiny_gguf), "-n", "my-model")
+    done = run_orch("run", "-m", "my-modle", "Hi")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"my-model" in done.stderr
+    for environment, words in (({}, ("-m", "my-model")), ({"ORCH_MODEL": "my-model"}, ())):
+        done = run_orch("run", *words, "-o", "max_tokens=3", "Hi", env=environment)
+        assert done.returncode == 0
+        assert NOTICE not in done.stderr
+    assert [each["model"] for each in workers(run_orch)] == ["my-model"]
+
+
+def test_files_that_are_no_model(run_orch: Orch, tmp_path: Path) -> None:
+    no_gguf = tmp_path / "text.gguf"
+    no_gguf.write_text("this is no GGUF file, but it is long enough to look at " * 20)
+    done = run_orch("run", "-m", str(no_gguf), "Hi")
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"error: " in done.stderr
+    assert b"Traceback" not in done.stderr
+    done = run_orch("run", "-m", str(tmp_path / "nothere.gguf"), "Hi")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"No such file or directory" in done.stderr
+    assert workers(run_orch) == []
+
+
+@pytest.mark.parametrize("mode", [0o000])
+def test_a_file_without_permission(orch_home: Path, tiny_gguf: Path, tmp_path: Path, mode: int) -> None:
+    """As another user where the tests run as root, for root may read everything."""
+    closed = tmp_path / "closed.gguf"
+    closed.write_bytes(tiny_gguf.read_bytes())
+    closed.chmod(mode)
+    as_nobody: dict[str, Any] = {}
+    if os.getuid() == 0:
+        for folder in (orch_home, tmp_path, *tmp_path.parents):
+            with contextlib.suppress(PermissionError):
+                if folder.stat().st_uid == 0 and folder not in (Path("/"), Path("/tmp")):
+                    folder.chmod(folder.stat().st_mode | 0o011)
+        os.chown(orch_home, 65534, 65534)
+        as_nobody = {"user": 65534, "group": 65534}
+    done = subprocess.run(
+        [sys.executable, "-m", "llama_orch.cli", "run", "-m", str(closed), "Hi"],
+        stdin=subprocess.DEVNULL, capture_output=True, check=False, cwd="/", **as_nobody,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) in ((1, b""), (3, b""))
+    assert b"ermission denied" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_ten_megabytes_are_refused_with_both_numbers(run_orch: Orch, tiny_gguf: Path) -> None:
+    begun = time.monotonic()
+    done = run_orch("run", "-m", str(tiny_gguf), input=b"word " * 2_000_000)
+    assert (done.returncode, done.stdout) == (1, b"")
+    numbers = [int(word) for word in done.stderr.decode().replace(",", "").replace(";", " ").split() if word.isdigit()]
+    assert 4096 in numbers
+    assert max(numbers) > 1_000_000
+    assert b"hint: " in done.stderr
+    assert time.monotonic() - begun < 60
+
+
+def test_two_at_once_share_one_worker(run_orch: Orch, start_orch: Start, tiny_gguf: Path) -> None:
+    both = [start_orch("run", "-n", "-m", str(tiny_gguf), "-o", "max_tokens=20", "Hi") for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(workers(run_orch)) == 1
+
+
+def test_a_worker_that_is_killed_mid_stream(run_orch: Orch, start_orch: Start, tiny_gguf: Path) -> None:
+    process = start_orch(*long_answer(tiny_gguf))
+    assert process.stdout is not None
+    first = os.read(process.stdout.fileno(), 1)
+    os.kill(workers(run_orch)[0]["pid"], signal.SIGKILL)
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert len(first + out) > 1
+    assert said.startswith(b"error: the worker of ")
+    assert b"\n\nhint: " in said
+    assert b"Traceback" not in said
+    assert run_orch("run", "-q", "-m", str(tiny_gguf), "-o", "max_tokens=3", "Again").returncode == 0
+
+
+def test_interrupted_while_it_streams(run_orch: Orch, start_orch: Start, tiny_gguf: Path, until: Until) -> None:
+    words = [word for word in long_answer(tiny_gguf) if word not in ("-n", "-q")]
+    process = start_orch(*words)
+    assert process.stdout is not None
+    os.read(process.stdout.fileno(), 1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"stopped after at least " in said
+    assert b"nothing is charged on this machine" in said
+    assert said.endswith(b"interrupted\n")
+    until(lambda: workers(run_orch)[0]["active"] == 0)
+    shown = json.loads(run_orch("logs", "show", "--json").stdout)
+    assert shown[0]["finish_reason"] == "interrupted"
+    assert shown[0]["answer"]
+
+
+def test_interrupted_before_the_first_token(run_orch: Orch, start_orch: Start, tiny_gguf: Path, until: Until) -> None:
+    """While the worker starts, and while the prompt is read: as early as it can be hit, again and again."""
+    for wait in (0.15, 0.3, 0.5, 0.8):
+        process = start_orch("run", "-m", str(tiny_gguf), "word " * 1500)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(wait)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode in (130, -signal.SIGINT), said
+        assert b"Traceback" not in said or wait == 0.15, said
+        until(lambda: all(each["active"] == 0 and each["queued"] == 0 for each in workers(run_orch)))
+    assert run_orch("run", "-q", "-m", str(tiny_gguf), "-o", "max_tokens=3", "Again").returncode == 0
+
+
+def test_head_ends_it_quietly(run_orch: Orch, tiny_gguf: Path, until: Until) -> None:
+    command = " ".join([sys.executable, "-m", "llama_orch.cli", *long_answer(tiny_gguf)[:-1], "Write"])
+    done = subprocess.run(
+        ["bash", "-c", f"{command} | head -c 1 >/dev/null; echo ${{PIPESTATUS[0]}}"],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (b"141\n", b"")
+    until(lambda: workers(run_orch)[0]["active"] == 0)
+
+
+def test_the_start_of_a_worker_is_shown_on_a_terminal(terminal: Callable[..., Terminal], tiny_gguf: Path) -> None:
+    screen = terminal("run", "-n", "-m", str(tiny_gguf), "-o", "max_tokens=5", "Hi")
+    assert screen.end() == 0
+    assert b"loading the model [" in screen.written
+    assert "loading" not in screen.text()
+
+
+def test_the_second_of_two_starters_says_that_it_waits(orch_home: Path, tiny_gguf: Path, capsys: Any) -> None:
+    """The lock of the keeper decides; the one that waits hears of it."""
+    from llama_orch.cli.output import Output
+    from llama_orch.cli.run.loading import Loading
+    from llama_orch.pool.local import launcher
+    from llama_orch_utils.targets.local import WorkerSettings
+
+    listeners = [Loading(Output()), Loading(Output())]
+    found: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda each=each: found.append(launcher(str(tiny_gguf), WorkerSettings(), each)))
+        for each in listeners
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0].pid == found[1].pid
+    assert "another command is starting this worker" in capsys.readouterr().err
