@@ -41,10 +41,8 @@ def build(job: Build) -> None:
     dev = dev_dialogues(dev_corpus, corpus, job.plan.seed)
     if job.use_all:
         corpus = merge(list(voices.values()))
-    print(
-        f"{len(corpus.answers)} answers, {len(corpus.phrasings)} phrasings, {len(corpus.followups)} follow-ups; held out {len(dev)}",
-        flush=True,
-    )
+    tell(f"{len(corpus.answers)} answers, {len(corpus.phrasings)} phrasings, {len(corpus.followups)} follow-ups")
+    tell("nothing held out of training" if job.use_all else f"{len(dev)} questions held out of training")
     tokenizer = train_tokenizer(_tokenizer_texts(corpus, job.plan.seed), job.shape.vocab)
     tokenizer.save(str(job.work / "tokenizer.json"))
     write_dev(dev, job.work / "dev.json")
@@ -54,11 +52,12 @@ def build(job: Build) -> None:
         return
     export(model, tokenizer, job.output)
     parameters = sum(p.numel() for p in model.parameters())
-    _tell(f"{job.output}: {parameters:,} parameters, {job.output.stat().st_size / 1e6:.2f} MB")
+    tell(f"{job.output}: {parameters:,} parameters, {job.output.stat().st_size / 1e6:.2f} MB")
     write_checks(model, tokenizer, chat, corpus, job)
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """Print a line once, however many processes there are."""
     if rank() == 0:
         print(line, flush=True)
 

@@ -20,9 +20,9 @@ class Shape:
 
     vocab: int = 2560
     dim: int = 256
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
-    hidden: int = 768
+    hidden: int = 512
     context: int = 512
     eps: float = 1e-5
     rope_base: float = 10_000.0

@@ -42,7 +42,7 @@ class Plan:
     report_every: int = 50
     whole_every: int = 6
     head_tokens: int = 10
-    early: float = 0.6
+    early: float = 0.62
     singles_early: float = 0.95
     singles_late: float = 0.66
 

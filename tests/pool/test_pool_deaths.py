@@ -41,6 +41,19 @@ def test_killed_while_loading(keeper: Home) -> None:
     assert chat(keeper.launch())[0] == 200
 
 
+def test_a_crash_leaves_its_place_as_last_words(keeper: Home) -> None:
+    def crash(event: LoadEvent) -> None:
+        if event.kind == "loading" and event.progress == 0:
+            for pid in keeper.processes:
+                os.kill(pid, signal.SIGSEGV)
+
+    with pytest.raises(EngineFailed) as caught:
+        launcher(str(keeper.model), WorkerSettings(), crash)
+    assert "SIGSEGV" in caught.value.message
+    assert "Segmentation fault" in caught.value.last_words
+    keeper.assert_nothing_left()
+
+
 def test_killed_while_idle(keeper: Home) -> None:
     worker = keeper.launch()
     os.kill(worker.pid, signal.SIGKILL)
@@ -66,6 +79,24 @@ def test_killed_in_the_middle_of_a_stream(keeper: Home) -> None:
     connection.close()
     assert "serving tiny" in last_words(worker)
     assert chat(keeper.launch())[0] == 200
+
+
+def test_killed_at_random_moments_of_a_stream(keeper: Home) -> None:
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    for _ in range(5):
+        worker = keeper.launch()
+        connection = open_chat(worker, **ENDLESS)
+        answer = connection.getresponse()
+        for _ in range(chance.randrange(200)):
+            answer.readline()
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+            answer.read()
+        connection.close()
+    roster.list_workers()
+    keeper.assert_nothing_left()
 
 
 def test_the_starter_is_killed_while_the_worker_loads(keeper: Home) -> None:

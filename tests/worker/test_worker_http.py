@@ -129,6 +129,20 @@ def test_a_broken_grammar_is_refused_before_anything_is_said(worker: Worker) -> 
         assert (refused.status, refused.error["type"]) == (400, "invalid_request_error")
 
 
+def test_one_connection_serves_many_requests(worker: Worker) -> None:
+    connection = worker.connect()
+    bodies = [GREEDY | {"stream": stream} for stream in (True, False, True)] + [{"tools": [{}]}, GREEDY]
+    statuses: list[int] = []
+    for fields in bodies:
+        body = json.dumps({"messages": [{"role": "user", "content": "a"}]} | fields)
+        connection.request("POST", CHAT, body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        assert answer.read()
+        statuses.append(answer.status)
+    connection.close()
+    assert statuses == [200, 200, 200, 400, 200]
+
+
 def test_request_ids(worker: Worker) -> None:
     mine = worker.chat(headers={"x-orch-request-id": "my.id-1"}, **GREEDY)
     assert mine.headers["x-orch-request-id"] == "my.id-1"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import select
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from worker_process import UnixConnection, Worker, until
+from worker_process import WAIT, UnixConnection, Worker, until
 
 ENDLESS: dict[str, Any] = {"temperature": 1, "seed": 1, "max_tokens": 1900, "logit_bias": {"509": -100, "511": -100}}
 
@@ -138,11 +139,14 @@ def test_comments_while_nothing_comes(start_worker: Callable[..., Worker]) -> No
     worker = start_worker("--context", "4096", "--slots", "1", "--ping", "0.1")
     running = worker.open_chat(stream=True, **ENDLESS | {"max_tokens": 4000})
     first_text(running)
+    ahead = worker.open_chat("ahead", **ENDLESS | {"max_tokens": 4000})
+    until(busy(worker, active=1, queued=1), "two are before it")
     waiting = worker.open_chat(stream=True, **ENDLESS)
     answer = waiting.getresponse()
     assert answer.status == 200
     assert answer.readline() == b": keep-alive\n"
     _drop(running)
+    _drop(ahead)
     assert rest(answer)[-1] == "[DONE]"
     waiting.close()
 
@@ -159,7 +163,7 @@ def test_a_reader_that_does_not_read_blocks_nobody_and_is_ended(start_worker: Ca
         | {"max_tokens": 3900}
     )
     slow.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
-    until(lambda: worker.health()["active"] == 1, "it runs")
+    assert select.select([slow.sock], [], [], WAIT)[0], "its answer has begun"
     assert worker.chat("quick", max_tokens=20, temperature=0).status == 200
     until(lambda: idle(worker), "the slow one was ended")
     events = rest(slow.getresponse())

@@ -75,6 +75,8 @@ def _located(error: errors.OrchError) -> str:
         text = f"{place}: {text}"
     if isinstance(error, errors.EngineFailed) and error.last_words and error.last_words not in text:
         text = f"{text}\n\n{error.last_words.rstrip()}"
+    if isinstance(error, errors.ModelNotFound) and error.near_misses and "did you mean" not in f"{text}{error.hint}":
+        text = f"{text}; did you mean '{error.near_misses[0]}'?"
     return f"{text} (request {error.request_id})" if error.request_id else text
 
 

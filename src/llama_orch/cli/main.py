@@ -19,10 +19,21 @@ def main(argv: list[str] | None = None) -> int:
         code = _version() if words in (["--version"], ["-V"]) else _dispatch(words)
         sys.stdout.flush()  # pyright: ignore[reportOptionalMemberAccess] - narrowed by the test above
     except BaseException as error:  # noqa: BLE001 - the one place that turns any exception into words and a code
+        _let_go(argv)
         from llama_orch.cli.ending import end
 
         return end(error, words)
+    if len(words) != 1:  # --version has no time to lose
+        _let_go(argv)
     return code
+
+
+def _let_go(argv: list[str] | None) -> None:
+    """From here on ^C ends the process in silence: the interpreter would answer it with a traceback as it exits."""
+    if argv is None:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _open_closed_streams() -> None:

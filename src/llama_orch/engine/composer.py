@@ -45,27 +45,31 @@ class Composer:
             residents = [s.resident for s in decodes if s.resident is not None]
             tokens = [s.next_token for s in decodes]
             batch.add_decodes(tokens, [r.ready for r in residents], [r.id for r in residents])
-        budget = min(batch.free, self._budget) if decodes else batch.free
-        for sequence in prefills:
-            if budget <= 0:
-                break
-            budget -= self._add_chunk(sequence, budget, work)
+        work.chunks = self._chunks(prefills, min(batch.free, self._budget) if decodes else batch.free)
+        for sequence, count in work.chunks:
+            self._add_chunk(sequence, count, work)
         return work
 
-    def _add_chunk(self, sequence: Sequence, budget: int, work: Work) -> int:
+    def _chunks(self, prefills: Many[Sequence], budget: int) -> list[tuple[Sequence, int]]:
+        """How much of which prompt: the oldest first, as far as budget and cells go; then by ascending id."""
+        taken, found = self._batch.rows, list[tuple[int, Sequence, int]]()
+        for sequence in prefills:
+            assert sequence.resident is not None
+            count = min(len(sequence.tokens) - sequence.resident.ready, budget)
+            self._residency.make_room(taken + count)
+            count = min(count, self._residency.free_cells - taken)
+            if count > 0:
+                found.append((sequence.resident.id, sequence, count))
+                taken, budget = taken + count, budget - count
+        return [(sequence, count) for _, sequence, count in sorted(found, key=lambda one: one[0])]
+
+    def _add_chunk(self, sequence: Sequence, count: int, work: Work) -> None:
         resident = sequence.resident
         assert resident is not None
-        taken, left = self._batch.rows, len(sequence.tokens) - resident.ready
-        self._residency.make_room(min(left, budget) + taken)
-        count = min(left, budget, self._residency.free_cells - taken)
-        if count <= 0:
-            return 0
-        start, last = resident.ready, count == left
+        start, last = resident.ready, resident.ready + count == len(sequence.tokens)
         self._batch.add_prefill(sequence.tokens[start : start + count], start, resident.id, sampled=last)
-        work.chunks.append((sequence, count))
         if last:
             work.sampled.append(sequence)
-        return count
 
     def book(self, work: Work) -> None:
         """The rows of `work` are in their cells now."""

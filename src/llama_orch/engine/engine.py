@@ -37,6 +37,11 @@ class Engine:
     `model` is its card, `context` the tokens one sequence may hold, `slots` how many generate together, `warnings`
     what the user should be told. `submit`, `cancel`, `tokenize` and the like may be called from any thread. Usable as
     a context manager; `close` ends it.
+
+    The same seed and the same prompt, alone in the engine, give the same answer, bit for bit; asked again, too, from
+    cells and logits that were kept. In a batch with others, or behind a prefix that another prompt left, sums are
+    made in another order and the last bits differ: there, tokens that are as good as equally likely may change
+    places. `Request.cache` False excludes the second.
     """
 
     def __init__(self, model: Model, context: Context, options: EngineOptions, deliver: Deliver) -> None:
@@ -155,6 +160,11 @@ class Engine:
     def prompt_tokens(self, messages: Many[Mapping[str, str]]) -> list[int]:
         """The prompt of a conversation, ready to submit."""
         return self.vocabulary.tokenize(self.render(messages), special=True)
+
+    @property
+    def failure(self) -> OrchError | None:
+        """What ended the decode thread before `close`, else None. Everything pending got it as Failed."""
+        return self._broken
 
     def snapshot(self) -> Snapshot:
         """Figures of now; reading them takes no lock of the decode thread, so they may be one step apart."""

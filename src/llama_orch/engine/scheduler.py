@@ -224,6 +224,12 @@ class Scheduler:
 
     def _preempt_youngest(self) -> None:
         """Takes the cells of the youngest request; it will resume where it was, without saying anything twice."""
+        if len(self.active) == 1:  # alone it always fits; if not, going round would never end
+            error = EngineFailed(
+                "The engine found no cell for a request that was alone in it.", hint="orch logs worker"
+            )
+            self._events.extend(self.fail(self.active.copy(), error))
+            return
         self._suspend(self.active[-1])
         self.counters.preemptions += 1
 

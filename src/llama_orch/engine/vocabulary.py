@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from llama_orch.engine import library
+from llama_orch.engine.long_runs import MAX_RUN, pieces
 from llama_orch_utils.errors import BadRequest, EngineFailed
 
 _PIECE_BYTES = 256
 """Room for one token's text at the first attempt; longer ones say how much they need."""
 _MAX_TEXT_BYTES = 2**30
 """llama_tokenize counts bytes and tokens in 32 bits."""
+_NAMED = 0x1 | 0x8 | 0x10  # the same and LLAMA_TOKEN_ATTR_USER_DEFINED
+_BPE = 2  # LLAMA_VOCAB_TYPE_BPE
 _CONTROL_OR_UNKNOWN = 0x1 | 0x8  # LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_CONTROL (llama.h)
 
 
@@ -38,6 +42,7 @@ class Vocabulary:
         self.adds_bos = bool(lib.llama_vocab_get_add_bos(pointer))
         is_end = lib.llama_vocab_is_eog
         self.ends = frozenset(token for token in range(n_tokens) if is_end(pointer, token))
+        self._is_bpe = lib.llama_vocab_type(pointer) == _BPE
         self.suppressed = _suppressed(lib, pointer, n_tokens)
 
     def check(self, tokens: Iterable[int]) -> None:
@@ -87,6 +92,16 @@ class Vocabulary:
         no end-of-text token is ever appended. Raises BadRequest for text that is not Unicode (lone surrogates: a
         replacement would silently ask another question) or beyond 1 GiB.
         """
+        if len(text) > MAX_RUN and self._is_bpe:
+            found = [token for part in pieces(text, self._names) for token in self._tokens(part, special=special)]
+        else:
+            found = self._tokens(text, special=special)
+        wanted = self.adds_bos if add_bos is None else add_bos
+        if wanted and self.bos is not None and (add_bos or found[:1] != [self.bos]):
+            found.insert(0, self.bos)
+        return found
+
+    def _tokens(self, text: str, *, special: bool) -> list[int]:
         data = _utf8(text)
         # A byte is at most one token, and SentencePiece may put a space in front.
         tokens = (ctypes.c_int32 * (len(data) + 16))()
@@ -96,11 +111,14 @@ class Vocabulary:
             count = self._lib.llama_tokenize(self.pointer, data, len(data), tokens, len(tokens), False, special)
         if count < 0:
             raise BadRequest("The text has too many tokens to count.", param="/messages")
-        found = tokens[:count]
-        wanted = self.adds_bos if add_bos is None else add_bos
-        if wanted and self.bos is not None and (add_bos or found[:1] != [self.bos]):
-            found.insert(0, self.bos)
-        return found
+        return tokens[:count]
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """The names of tokens that `special` finds in a text: control tokens, and those that the makers added."""
+        attributes = self._lib.llama_vocab_get_attr
+        named = (t for t in range(self.n_tokens) if attributes(self.pointer, t) & _NAMED)
+        return tuple(name for t in named if (name := self.label(t).decode("utf-8", "replace")))
 
     def detokenize(self, tokens: Sequence[int], *, special: bool = False) -> bytes:
         """The bytes of `tokens`; `special`: control tokens by name instead of nothing."""

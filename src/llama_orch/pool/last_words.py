@@ -11,12 +11,16 @@ from llama_orch_utils.errors import ConfigError
 from llama_orch_utils.targets.local import LocalWorker
 
 MARK = b"--- a worker starts ---\n"
+_CRASH = "Fatal Python error"  # faulthandler's first line
 _TAIL_BYTES = 16 * 1024
 _ROTATE_BYTES = 1024 * 1024
 
 
 def last_words(worker: LocalWorker | Path | str | None, lines: int = 12) -> str:
-    """The last `lines` lines that the worker wrote since its latest start; empty if there are none."""
+    """The last `lines` lines that the worker wrote since its latest start; empty if there are none.
+
+    Where it crashed, the lines from the crash report's head on: the head says what happened, its end does not.
+    """
     path = worker.log if isinstance(worker, LocalWorker) else worker
     if path is None:
         return ""
@@ -27,8 +31,9 @@ def last_words(worker: LocalWorker | Path | str | None, lines: int = 12) -> str:
             tail = file.read()
     except OSError:
         return ""
-    since = tail.rpartition(MARK)[2]
-    return "\n".join(since.decode("utf-8", "replace").splitlines()[-lines:])
+    said = tail.rpartition(MARK)[2].decode("utf-8", "replace").splitlines()
+    crash = next((place for place, line in enumerate(said) if line.startswith(_CRASH)), None)
+    return "\n".join(said[-lines:] if crash is None else said[crash : crash + lines])
 
 
 def open_log(path: Path) -> int:

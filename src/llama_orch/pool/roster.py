@@ -21,6 +21,7 @@ DRAIN_SECONDS = 10.0
 """How long a worker that was asked to end may take: it lets running answers finish for up to 5 seconds."""
 _KILL_SECONDS = 10.0
 _ASK_SECONDS = 2.0
+_EXIT_SECONDS = 1.0
 
 
 def list_workers() -> list[WorkerRecord]:
@@ -88,6 +89,9 @@ def _await_end(place: Place, record: WorkerRecord, seconds: float) -> None:
         if time.monotonic() > limit:
             _signal(record, signal.SIGKILL)
         time.sleep(0.02)
+    limit = time.monotonic() + _EXIT_SECONDS
+    while _exists(record.pid) and time.monotonic() < limit:  # it took its lock away as its last act
+        time.sleep(0.005)
 
 
 def _gone(place: Place, record: WorkerRecord) -> bool:
@@ -98,6 +102,14 @@ def _gone(place: Place, record: WorkerRecord) -> bool:
         return True
     now = read(place)  # somebody may have started the next one already
     return now is not None and now.pid != record.pid
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):  # another user's: the number was given away again
+        return False
+    return True
 
 
 def _signal(record: WorkerRecord, number: signal.Signals) -> None:

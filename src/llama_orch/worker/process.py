@@ -45,6 +45,7 @@ def run(options: WorkerOptions) -> int:
     """Runs until the worker ends; the exit status: 0 ended as it should, 1 could not load or the engine failed."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     sys.setswitchinterval(SWITCH_INTERVAL)
+    _forbid_core_files()
     announcer = Announcer()
     if options.lock_fd is not None:
         os.set_inheritable(options.lock_fd, False)
@@ -60,8 +61,8 @@ def run(options: WorkerOptions) -> int:
         return 1
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         status = runner.run(_serve(options, announcer, listener, key))
-        record.remove_lock(options)
-        return status
+    record.remove_lock(options)  # the last act: who finds no lock may start the next worker
+    return status
 
 
 async def _serve(options: WorkerOptions, announcer: Announcer, listener: socket.socket, key: bytes | None) -> int:
@@ -194,6 +195,13 @@ class Process:
         guard.start()
         await asyncio.to_thread(engine.close)
         guard.cancel()
+
+
+def _forbid_core_files() -> None:
+    """A core file would hold every prompt in memory, readable by whoever finds it."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

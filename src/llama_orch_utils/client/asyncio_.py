@@ -216,7 +216,7 @@ class AsyncStream:
 
 
 class _Reading:
-    """What a stream and its generator share. (It does not know them: a cycle would keep a dropped stream alive.)"""
+    """What a stream and its generator share; it does not know them, as a cycle would keep a dropped stream alive."""
 
     def __init__(self, run: Runner, flow: Generator[Step, Any, Opened]) -> None:
         self._run = run

@@ -23,7 +23,7 @@ _FIRST_HIGH, _LAST_HIGH = "\ud800", "\udbff"
 class StreamReader:
     """Reads one stream. `feed` gives pieces of whole code points; `finished` once the last event has come."""
 
-    __slots__ = (  # fmt: skip
+    __slots__ = (
         "_clock",
         "_half",
         "_head",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,42 +29,64 @@ def _home(kind: str) -> Path | None:
 
 def config_dir() -> Path:
     """The user's configuration: `config.toml`, and the key file where there is no keyring."""
+    home = _home("config")
+    if home is not None:
+        return home
     import platformdirs
 
-    return _home("config") or platformdirs.user_config_path(APP)
+    return platformdirs.user_config_path(APP)
 
 
 def data_dir() -> Path:
     """What must last: the model store."""
+    home = _home("data")
+    if home is not None:
+        return home
     import platformdirs
 
-    return _home("data") or platformdirs.user_data_path(APP)
+    return platformdirs.user_data_path(APP)
 
 
 def state_dir() -> Path:
     """What lasts and may be lost: logs, the conversation log."""
+    home = _home("state")
+    if home is not None:
+        return home
     import platformdirs
 
-    return _home("state") or platformdirs.user_state_path(APP)
+    return platformdirs.user_state_path(APP)
 
 
 def cache_dir() -> Path:
     """What can be made again."""
+    home = _home("cache")
+    if home is not None:
+        return home
     import platformdirs
 
-    return _home("cache") or platformdirs.user_cache_path(APP)
+    return platformdirs.user_cache_path(APP)
 
 
 def runtime_dir() -> Path:
     """Sockets and locks. A short directory of our own under /tmp where the wanted path would not fit a socket."""
+    wanted = _home("run") or _platform_runtime_dir()
+    if wanted is not None and len(os.fsencode(wanted)) + SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
+        return wanted
+    digest = hashlib.sha256(os.fsencode(wanted or APP)).hexdigest()[:8]
+    temporary = Path("/tmp")  # noqa: S108 - 0700, owner checked
+    base = temporary if temporary.is_dir() else Path(tempfile.gettempdir())
+    return base / f"orch-{_uid()}-{digest}"
+
+
+def _platform_runtime_dir() -> Path | None:
+    """None where the session has none: what platformdirs then falls back to, with a warning, is no private place."""
+    if sys.platform == "linux":
+        session = os.environ.get("XDG_RUNTIME_DIR", "")
+        usable = session.startswith("/") and os.access(session, os.W_OK | os.X_OK)
+        return Path(session) / APP if usable else None
     import platformdirs
 
-    wanted = _home("run") or platformdirs.user_runtime_path(APP)
-    if len(os.fsencode(wanted)) + SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
-        return wanted
-    digest = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:8]
-    base = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - 0700, owner checked
-    return base / f"orch-{_uid()}-{digest}"
+    return platformdirs.user_runtime_path(APP)
 
 
 def ensure_private(path: Path) -> Path:

@@ -66,5 +66,5 @@ def forget(url: str) -> tuple[str, ...]:
 
 
 def stored_hosts() -> tuple[str, ...]:
-    """The hosts in the key file. (A keyring cannot be listed.)"""
+    """The hosts in the key file; a keyring cannot be listed."""
     return tuple(read_keys())

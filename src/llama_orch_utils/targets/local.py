@@ -73,4 +73,6 @@ class Launcher(Protocol):
 
     def __call__(
         self, model: str | None, settings: WorkerSettings, listener: LoadListener | None = None
-    ) -> LocalWorker: ...
+    ) -> LocalWorker:
+        """The running worker of `model`."""
+        ...

@@ -46,7 +46,7 @@ def base_of(endpoint: Endpoint) -> str:
 
 
 def running(locator: Locator, model: str | None) -> Endpoint:
-    """The endpoint of a worker that listens now. (Looked at before each request: it costs one connect to a socket.)"""
+    """The endpoint of a worker that listens now; looking costs one connect to a socket before each request."""
     endpoint = locator.locate(model)
     if endpoint.worker is not None and not is_listening(endpoint.worker):
         locator.forget(endpoint)

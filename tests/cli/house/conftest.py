@@ -56,8 +56,8 @@ def told(orch_home: Path, tmp_path: Path) -> Told:
 
     def tell(done: subprocess.CompletedProcess[bytes]) -> str:
         text = f"exit {done.returncode}\n--- stdout\n{done.stdout.decode()}--- stderr\n{done.stderr.decode()}"
-        for path, name in ((orch_home, "HOME"), (tmp_path, "TMP"), (ROOT, "ROOT"), (sys.prefix, "PREFIX")):
-            text = text.replace(str(path), name)
+        for path, name in ((orch_home, "HOME"), (tmp_path, "TMP"), (ROOT, "ROOT"), (Path(sys.prefix), "PREFIX")):
+            text = text.replace(str(path.resolve()), name).replace(str(path), name)
         text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
         text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
         return text.replace("\r\n", "\n")

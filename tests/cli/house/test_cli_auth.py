@@ -95,8 +95,9 @@ def test_the_environment_counts_first(acme: Orch) -> None:
 @pytest.mark.parametrize(
     "line",
     ["auth login acme KEY", "auth login KEY", "auth login KEY -", "auth logout KEY", "auth status KEY",
-     "auth token KEY", "auth login acme --key KEY", "auth login acme --token=KEY", "auth login acme -k KEY", "config set api_key KEY",
-     "config set target KEY", "target add acme KEY", "target use KEY", "KEY", "auth KEY", "run --api-key KEY hello"],
+     "auth token KEY", "auth login acme --key KEY", "auth login acme --token=KEY", "auth login acme -k KEY",
+     "config set api_key KEY", "config set target KEY", "target add acme KEY", "target use KEY", "KEY", "auth KEY",
+     "run --api-key KEY hello"],
 )  # fmt: skip
 def test_a_key_as_an_argument_is_refused_and_not_repeated(line: str, acme: Orch) -> None:
     done = acme(*line.replace("KEY", RIGHT_KEY).split())

@@ -28,8 +28,8 @@ def test_all_in_order(run_orch: Orch) -> None:
     code, found = examined(run_orch)
     assert code == 0, found
     names = {"python", "llama-orch", "config", "config directory", "data directory", "state directory",
-             "cache directory", "run directory", "keyring", "log", "processors", "compiler", "engine", "smoke test", "devices",
-             "model"}  # fmt: skip
+             "cache directory", "run directory", "keyring", "log", "processors", "compiler", "engine", "smoke test",
+             "devices", "model"}  # fmt: skip
     assert names <= set(found)
     assert not any(each["state"] == "fail" for each in found.values())
 

@@ -31,11 +31,12 @@ def on_terminal(*words: str, env: dict[str, str] | None = None) -> bytes:
         found = b""
         while True:
             try:
-                found += os.read(leader, 65536)
-            except OSError:  # EIO: the terminal's last user is gone
+                piece = os.read(leader, 65536)
+            except OSError:  # Linux's EIO: the terminal's last user is gone; macOS reads nothing then
                 break
-            if not found:
+            if not piece:
                 break
+            found += piece
         child.wait()
     os.close(leader)
     return found

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -130,10 +131,16 @@ def test_head_ends_quietly(orch_home: Path) -> None:
 
 @pytest.mark.parametrize("line", ["ls", "--version", "help json"])
 def test_a_full_disk_behind_stdout(line: str, orch_home: Path) -> None:
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*ORCH, *line.split()], stdout=full, stderr=subprocess.PIPE, check=False)
+    full = Path("/dev/full")
+    if full.exists():  # Linux has it
+        with full.open("wb") as nowhere:
+            done = subprocess.run([*ORCH, *line.split()], stdout=nowhere, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 1
+        assert done.stderr == b"error: No space left on device\n\nhint: make room, then run it again: df -h\n"
+    script = f'ulimit -f 0; exec "$@" > "{orch_home}/out"'
+    done = subprocess.run(["bash", "-c", script, "bash", *ORCH, *line.split()], capture_output=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == b"error: No space left on device\n\nhint: make room, then run it again: df -h\n"
+    assert done.stderr == b"error: File too large\n\nhint: make room, then run it again: df -h\n"
 
 
 @pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
@@ -194,6 +201,26 @@ def test_interrupted_while_it_waits_for_a_target(orch_home: Path) -> None:
             out, said = child.communicate(timeout=60)
             connection.close()
     assert (child.returncode, out, said) == (130, b"", b"interrupted\n")
+
+
+UP = "import sys; from llama_orch.cli.main import main; sys.stderr.write('up\\n'); sys.stderr.flush(); sys.exit(main())"
+
+
+def test_interrupted_at_any_moment(orch_home: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    for line in (["ls"], ["target", "ls", "--json"], ["config", "ls"], ["help", "config"]) * 4:
+        with subprocess.Popen(
+            [sys.executable, "-c", UP, *line], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as child:
+            assert child.stderr is not None
+            assert child.stderr.readline() == b"up\n"
+            time.sleep(moments.uniform(0, 0.2))  # the moment is the input of this test, nothing is waited for
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=60)
+        assert child.returncode in {0, 130, -signal.SIGINT}
+        assert said in {b"", b"interrupted\n"}
 
 
 def test_stdin_is_never_waited_for_without_need(run_orch: Orch) -> None:

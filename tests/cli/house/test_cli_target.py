@@ -93,7 +93,7 @@ def test_nobody_is_there(run_orch: Orch, nobody: str, told: Told, snapshot: Snap
 
 
 def test_a_silent_target(run_orch: Orch, silent: str) -> None:
-    done = run_orch("target", "test", silent)
+    done = run_orch("target", "test", silent, "--timeout", "0.5")
     assert done.returncode == 3
     assert done.stderr.startswith(b"error: ")
     assert b"\n\nhint: " in done.stderr

@@ -114,8 +114,9 @@ def test_one_letter_at_a_time_is_the_same() -> None:
 
 
 _LINES = st.sampled_from(
-    ["word", "two words *em*", "- item", "  - inner", "1. one", "2) two", "> quote", "```", "~~~py", "    code", "", "---",
-     "# head", "| a | b |", "|---|---|", "===", "<b>", "[x]: y", "[x] z", "* star", "\ttab", "+ plus", "  ", "日本", "\\", "&amp;"]
+    ["word", "two words *em*", "- item", "  - inner", "1. one", "2) two", "> quote", "```", "~~~py", "    code", "",
+     "---", "# head", "| a | b |", "|---|---|", "===", "<b>", "[x]: y", "[x] z", "* star", "\ttab", "+ plus", "  ",
+     "日本", "\\", "&amp;"]
 )  # fmt: skip
 
 

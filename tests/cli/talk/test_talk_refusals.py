@@ -36,7 +36,9 @@ def told(done: subprocess.CompletedProcess[bytes]) -> str:
     ],
     ids=["empty", "blank", "nothing", "empty-stdin", "binary", "latin1"],
 )
-def test_prompts_that_are_none(run_orch: Orch, tap: FakeTap, words: tuple[str, ...], given: bytes, snapshot: Any) -> None:
+def test_prompts_that_are_none(
+    run_orch: Orch, tap: FakeTap, words: tuple[str, ...], given: bytes, snapshot: Any
+) -> None:
     assert told(run_orch("run", *words, input=given)) == snapshot
     assert tap.asked == []
 
@@ -76,7 +78,7 @@ def test_what_a_tap_refuses(
     assert told(done) == snapshot
 
 
-def test_context_too_long_names_both_numbers(run_orch: Orch, tap: FakeTap, snapshot: Any) -> None:
+def test_context_too_long_names_both_numbers(run_orch: Orch, tap: FakeTap) -> None:
     tap.error(400, "too long", code="context_length_exceeded", limit=4096, asked=5000)
     done = run_orch("run", "Hi")
     assert (done.returncode, done.stdout) == (1, b"")
@@ -120,7 +122,7 @@ def test_a_full_disk_for_the_log_loses_no_answer(tap: FakeTap, orch_home: Path) 
     done = subprocess.run(
         [sys.executable, "-m", "llama_orch.cli", "run", "Hi"],
         stdin=subprocess.DEVNULL, capture_output=True, check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),  # noqa: PLW1509 - one thread here
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, b"Hello from the fake tap.\n")
     assert b"warning: this is not in the conversation log: " in done.stderr
@@ -135,7 +137,7 @@ def test_a_log_that_is_none_loses_no_answer(run_orch: Orch, tap: FakeTap, orch_h
 
 
 def test_a_full_disk_for_the_answer(tap: FakeTap) -> None:
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "llama_orch.cli", "run", "Hi"],
             stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, check=False,

@@ -40,7 +40,8 @@ def test_stdin_then_files_then_words(run_orch: Orch, tap: FakeTap, tmp_path: Pat
 
 
 def test_options_are_sent_by_their_names(run_orch: Orch, tap: FakeTap) -> None:
-    words = ["temperature=0.5", "seed=7", "max_tokens=9", "stop=a", "stop=b=c", "top_k=3", "min_p=0.1", "foo=[1]", "bar=x"]
+    words = ["temperature=0.5", "seed=7", "max_tokens=9", "stop=a", "stop=b=c", "top_k=3", "min_p=0.1", "foo=[1]"]
+    words.append("bar=x")
     run_orch("run", "-s", "Be brief.", "-m", "big", *(each for word in words for each in ("-o", word)), "Hi")
     asked = tap.asked[-1].json
     assert asked["messages"][0] == {"role": "system", "content": "Be brief."}

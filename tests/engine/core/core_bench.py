@@ -96,13 +96,15 @@ def request_of(tokens: list[int], **options: object) -> Request:
 class Bench:
     """A scheduler driven step by step, its books compared with llama.cpp's after each."""
 
-    def __init__(self, path: Path, cells: int | None = None, **options: object) -> None:
+    def __init__(self, path: Path, cells: int | None = None, believed: int | None = None, **options: object) -> None:
         wanted = EngineOptions(**{"context": 256, "slots": 4, "unified": True, **options})  # type: ignore[arg-type]
         self.model = Model.load(path, wanted)
         dimensions = plan(self.model.card, wanted)
         if cells is not None:
             dimensions = replace(dimensions, cells=cells)
         self.context = Context(self.model, dimensions)
+        if believed is not None:  # the ledger counts more cells than there are
+            self.context.dimensions = replace(dimensions, cells=believed)
         self.vocabulary = Vocabulary(self.model.vocabulary, self.model.card.vocabulary)
         self.scheduler = Scheduler(self.context, prefill_budget=wanted.prefill_budget)
         self.events: dict[int, list[Event]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,22 @@ def test_cancelling_while_queued_in_prefill_and_in_decode(start):
     assert running.answer(tokens_of(20, 20))[1].output_tokens > 0
 
 
+def test_cancelling_interrupts_the_computation_of_a_long_prompt(start):
+    running = start(context=4096, slots=1)
+    for _ in range(50):
+        before = running.engine.snapshot().counters.rows
+        identity = running.ask(tokens_of(23, 2000), cache=False)
+        deadline = time.monotonic() + SECONDS
+        while not running.engine._scheduler._in_flight and time.monotonic() < deadline:
+            time.sleep(0)
+        running.engine.cancel(identity)
+        running.received.wait(identity)
+        check_shape(running.received.events[identity])
+        if running.engine.snapshot().counters.rows == before:
+            return
+    raise AssertionError("no computation was ever interrupted")
+
+
 def test_cancelling_one_does_not_touch_another(start):
     running = start()
     alone, _ = start().answer(tokens_of(30, 40), sampling=ENDLESS, max_tokens=100)
@@ -259,3 +276,36 @@ def test_the_snapshot_counts(start):
     assert counters.output_tokens == 20
     assert counters.steps >= 10
     assert snapshot.cells - snapshot.cells_free == snapshot.cached_tokens == 109
+
+
+@pytest.mark.parametrize("unified", [True, False])
+def test_the_demo_answers_alike_alone_warm_and_in_company(start, demo_gguf: Path, unified):
+    questions = ["What is the Public Tap?", "What is a credit?", "How do I stop a worker?", "hello"]
+    options = {"path": demo_gguf, "context": 256, "unified": unified}
+
+    def tokens(running: Running, question: str) -> list[int]:
+        return running.engine.prompt_tokens([{"role": "user", "content": question}])
+
+    alone = []
+    for question in questions:
+        running = start(**options)
+        alone.append(running.answer(tokens(running, question), max_tokens=60)[0])
+        running.engine.close()
+    running = start(**options)
+    ids = [running.ask(tokens(running, question), max_tokens=60) for question in questions]
+    for identity in ids:
+        running.received.wait(identity)
+    assert [running.received.text(identity) for identity in ids] == alone
+    assert [running.answer(tokens(running, question), max_tokens=60)[0] for question in questions] == alone
+
+
+def test_a_defect_of_the_scheduler_fails_everybody_and_is_known(start, monkeypatch):
+    running = start()
+    assert running.engine.failure is None
+    running.engine._scheduler.batch._sequences = -1  # every batch breaks its limits now
+    identity = running.ask(tokens_of(70, 20))
+    end = running.received.wait(identity)
+    assert isinstance(end, Failed)
+    assert isinstance(running.engine.failure, EngineFailed)
+    with pytest.raises(EngineFailed):
+        running.ask([1, 2, 3])

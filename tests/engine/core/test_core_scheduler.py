@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from core_bench import Bench, check_shape, request_of, text_of
 
 from llama_orch.engine.records import Event, Failed, Finished, Sampling, Started
-from llama_orch.engine.residency import Residency
 from llama_orch.engine.sequence import Phase
-from llama_orch.engine.streams import open_streams
 
 Make = Callable[..., Bench]
 LAYOUTS = [True, False]
@@ -149,9 +146,7 @@ def test_generation_ends_with_length_where_the_context_ends(bench: Make):
 
 
 def test_when_llama_cpp_has_no_cells_although_the_ledger_says_so(bench: Make):
-    one = bench(cells=256, slots=3)
-    believed = replace(one.context.dimensions, cells=768)
-    one.scheduler.residency = Residency(open_streams(one.context), believed)
+    one = bench(cells=256, believed=768, slots=3)
     one.add(request_of(tokens_of(70, 100), max_tokens=1))  # stays as a waiting conversation, to be evicted first
     one.run()
     prompts = [tokens_of(71 + i, 40) for i in range(3)]
@@ -199,7 +194,7 @@ def test_streams_of_running_requests_become_neighbours(bench: Make):
         assert text_of(one.events[ids[i]]) == text_alone(bench, tokens_of(100 + i, 20), max_tokens=40)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("unified", LAYOUTS)
 def test_any_schedule_keeps_the_books_and_the_answers(bench: Make, unified: bool, seed: int):
     print("seed", seed)
@@ -209,7 +204,7 @@ def test_any_schedule_keeps_the_books_and_the_answers(bench: Make, unified: bool
     prefixes = [tokens_of(1000 + i, chance.choice([5, 40, 90])) for i in range(3)]
     asked: dict[int, tuple[list[int], int]] = {}
     cancelled: set[int] = set()
-    for _ in range(120):
+    for _ in range(100):
         if chance.random() < 0.25:
             prompt = [*chance.choice(prefixes), *tokens_of(chance.randrange(6), chance.randrange(1, 60))]
             limit = chance.choice([1, 5, 30, 90])
@@ -247,3 +242,12 @@ def test_one_failing_sampler_ends_only_its_request(bench: Make):
     one.run()
     assert isinstance(one.events[bad][-1], Failed)
     assert end_of(one.events[good]).output_tokens == 12
+
+
+def test_a_request_that_cannot_get_on_alone_fails_instead_of_going_round(bench: Make):
+    one = bench(slots=2)
+    one.scheduler.batch.capacity = 0  # no row fits
+    first, second = (one.add(request_of(tokens_of(120 + i, 20))) for i in range(2))
+    one.run()
+    assert isinstance(one.events[first][-1], Failed)
+    assert isinstance(one.events[second][-1], Failed)

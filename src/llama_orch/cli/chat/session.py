@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from llama_orch.cli.run import exchange, past, record, sampling, sink
 from llama_orch.cli.run.connection import DEMO_NOTICE, Connection, connect
-from llama_orch_utils.errors import ContextTooLong, ModelNotFound, OrchError, RequestError
+from llama_orch.cli.run.refusal import explained
+from llama_orch_utils.errors import ModelNotFound, RequestError
 
 if TYPE_CHECKING:
     from llama_orch.cli.output import Output
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from llama_orch.cli.run.exchange import Exchange
     from llama_orch_utils.types import Message
 
+_MEND = "/clear forgets what was said so far; orch chat --context N gives it more room"
 # What a target answers that lists no models; it may still answer questions.
 _NO_LIST = (404, 405, 501)
 
@@ -96,20 +98,8 @@ class Session:
                 out.note("(the answer ends here because max_tokens or the context was reached)")
         elif isinstance(held.error, KeyboardInterrupt):
             out.note(f"({record.interrupted_line(held, self.connection)})")
-        elif isinstance(held.error, ContextTooLong):
-            raise _too_long(held.error)
         elif held.error is not None:
-            raise held.error
-
-
-def _too_long(error: ContextTooLong) -> OrchError:
-    return ContextTooLong(
-        f"the conversation with this question has {error.asked} tokens, and the context holds {error.limit}",
-        limit=error.limit,
-        asked=error.asked,
-        hint="/clear forgets what was said so far; orch chat --context N gives it more room",
-        target=error.target,
-    )
+            raise explained(held.error, self.connection, _MEND)
 
 
 def _check(connection: Connection) -> None:

@@ -65,7 +65,9 @@ def run(options: Run, out: Output) -> int | None:
     cid = None if options.no_log else record.keep(held, connection, prompt, system, before.id, out)
     _tell(options, held, connection, cid, out)
     if held.error is not None:
-        raise held.error
+        from llama_orch.cli.run.refusal import explained
+
+        raise explained(held.error, connection)
     if not shown:
         hint = "orch logs show" if cid else "run it without -x"
         raise OrchError("the answer holds no fenced code block", code="no_code", hint=hint)

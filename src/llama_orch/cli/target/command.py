@@ -63,6 +63,9 @@ class Test(Printing):
     """
 
     name: str | None = argument("TARGET", help="the one in use, if left out", required=False, complete="target")
+    timeout: float = option(
+        "--timeout", value="SECONDS", kind=float, default=15.0, bounds=(0.1, 3600), help="how long the answer may take"
+    )
 
 
 def ls(_options: Ls, out: Output) -> None:
@@ -123,8 +126,10 @@ def rm(options: Rm, out: Output) -> None:
     if chosen.origin == "built in" or not config.unset_value(f"targets.{options.name}"):
         raise ConfigError(f"{options.name} is not in your config.toml ({chosen.origin})", hint="orch target ls")
     user = config.load(environ={}).user_target
-    if user is not None and user.origin.kind == "user" and str(user.value).removeprefix("private:") == (
-        options.name.removeprefix("private:")
+    if (
+        user is not None
+        and user.origin.kind == "user"
+        and str(user.value).removeprefix("private:") == (options.name.removeprefix("private:"))
     ):
         config.unset_value("target")
         out.note("it was in use: requests go to local again")
@@ -136,14 +141,14 @@ def test(options: Test, out: Output) -> None:
     """One request for the list of models, timed."""
     import time
 
-    from llama_orch.cli.target.places import ANSWER_SECONDS, CONNECT_SECONDS, address, place
+    from llama_orch.cli.target.places import CONNECT_SECONDS, address, place
     from llama_orch_utils import Client, Timeouts
 
     chosen = place(options.name)
     if chosen.name != "local":
         address(chosen)
     started = time.monotonic()
-    with Client(chosen.name, timeouts=Timeouts(connect=CONNECT_SECONDS, total=ANSWER_SECONDS), retries=0) as client:
+    with Client(chosen.name, timeouts=Timeouts(connect=CONNECT_SECONDS, total=options.timeout), retries=0) as client:
         models = [each.id for each in client.models()]
     milliseconds = round((time.monotonic() - started) * 1000)
     found = {"name": chosen.name, "url": chosen.url, "models": models, "milliseconds": milliseconds}

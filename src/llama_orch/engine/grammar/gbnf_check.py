@@ -7,7 +7,8 @@ without end on the others.
 
 from __future__ import annotations
 
-from llama_orch.engine.grammar.gbnf import Alternatives, Grammar, Reference, refusal
+from llama_orch.engine.grammar.gbnf import Alternatives, Grammar, Reference
+from llama_orch.engine.grammar.gbnf_cursor import refusal
 from llama_orch.engine.grammar.gbnf_trial import Trial
 
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from llama_orch.engine import library
 from llama_orch.engine.grammar.constraint import Constraint
-from llama_orch.engine.grammar.gbnf import parse, refusal
+from llama_orch.engine.grammar.gbnf import parse
 from llama_orch.engine.grammar.gbnf_check import check
+from llama_orch.engine.grammar.gbnf_cursor import refusal
 from llama_orch.engine.token_data import TokenData
 from llama_orch.engine.vocabulary import Vocabulary
 from llama_orch_utils.errors import EngineFailed

@@ -9,7 +9,8 @@ other request with it. A trial cannot prove that a grammar is tame; what it miss
 
 from __future__ import annotations
 
-from llama_orch.engine.grammar.gbnf import Alternatives, Characters, refusal
+from llama_orch.engine.grammar.gbnf import Alternatives, Characters
+from llama_orch.engine.grammar.gbnf_cursor import refusal
 
 MAX_READINGS = 2_000
 MAX_CELLS = 2_000_000

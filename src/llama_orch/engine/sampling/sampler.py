@@ -17,6 +17,7 @@ from llama_orch.engine.sampling.chain import Chain
 from llama_orch.engine.sampling.logprobs import Distribution
 from llama_orch.engine.sampling.penalties import Biases, Penalties
 from llama_orch.engine.vocabulary import Vocabulary
+from llama_orch_utils.errors import BadRequest
 
 _GREEDY_RIVALS = 64
 """How many of the most likely tokens a grammar is asked about before the whole vocabulary is."""
@@ -143,10 +144,15 @@ class ChainSampler(Sampler):
 def make_sampler(
     vocabulary: Vocabulary, sampling: Sampling, constraint: Constraint | None, prompt_tokens: Sequence[int]
 ) -> Sampler:
-    """The sampler of one request; it takes the constraint over, and closes it with itself.
+    """The sampler of one request; it takes the constraint over, and closes it with itself, or when this fails.
 
     The same seed and the same rows give the same tokens. Raises BadRequest for parameters out of range.
     """
-    parameters.check(sampling, vocabulary.n_tokens)
+    try:
+        parameters.check(sampling, vocabulary.n_tokens)
+    except BadRequest:
+        if constraint is not None:
+            constraint.close()
+        raise
     kind = GreedySampler if parameters.is_greedy(sampling) else ChainSampler
     return kind(vocabulary, sampling, constraint, prompt_tokens)

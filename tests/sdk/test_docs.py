@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The examples of the documentation run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from llama_orch_utils.testing import FakeTap
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = ["docs/how-to/sdk.md", "docs/tutorials/sdk-first-steps.md", "src/llama_orch_utils/README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_examples_of_a_page_run(page: str, tap: FakeTap, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ORCH_TARGET", tap.url)
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    assert blocks
+    names: dict[str, object] = {"__name__": "page"}
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
+    for client in [value for value in names.values() if type(value).__name__ == "Client"]:
+        client.close()
+    assert tap.asked
