@@ -44,6 +44,7 @@ def _write_metadata(writer: gguf.GGUFWriter, model: Llama) -> None:
     writer.add_license("GPL-3.0-or-later")
     writer.add_author("The llama-orch developers")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_sampling_temp(0.0)  # greedy, unless somebody asks for something else
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.dim)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from sdk_canary import CANARY
 
 from llama_orch_utils import Client

@@ -145,16 +145,17 @@ def test_closing_from_another_task_ends_the_iteration(tap: FakeTap, run: Run):
         tap.answer(["a", *["b"] * 1000], pause=0.05)
         stream = client.stream("hi")
         pieces = 0
+        first = asyncio.Event()
 
         async def read() -> None:
             nonlocal pieces
             async for _ in stream:
                 pieces += 1
+                first.set()
 
         task = asyncio.create_task(read())
         await asyncio.to_thread(tap.wait_asked)
-        while not pieces:
-            await asyncio.sleep(0.005)
+        await first.wait()
         await stream.close()
         await asyncio.wait_for(task, 5)
         assert 1 <= pieces < 1000

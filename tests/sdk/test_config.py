@@ -273,7 +273,12 @@ except ConfigError as error:
 
 
 def test_two_that_write_at_once_lose_nothing():
-    code = "import sys; from llama_orch_utils import config\nfor n in range(15): config.set_value(f'targets.{sys.argv[1]}{n}.url', 'https://x')"
+    code = """
+import sys
+from llama_orch_utils import config
+for number in range(15):
+    config.set_value(f"targets.{sys.argv[1]}{number}.url", "https://x")
+"""
     processes = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "ab"]
     assert [process.wait(60) for process in processes] == [0, 0]
     assert len(config.load().targets) == 30

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llama_orch_utils import Client
 from llama_orch_utils.testing import FakeTap
 
 ROOT = Path(__file__).parent.parent.parent
@@ -20,8 +21,10 @@ def test_the_examples_of_a_page_run(page: str, tap: FakeTap, monkeypatch: pytest
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
     assert blocks
     names: dict[str, object] = {"__name__": "page"}
-    for block in blocks:
-        exec(compile(block, page, "exec"), names)
-    for client in [value for value in names.values() if type(value).__name__ == "Client"]:
-        client.close()
+    try:
+        for block in blocks:
+            exec(compile(block, page, "exec"), names)
+    finally:
+        for client in [value for value in names.values() if isinstance(value, Client)]:
+            client.close()
     assert tap.asked

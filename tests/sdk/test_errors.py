@@ -203,9 +203,11 @@ def closed_port() -> int:
 
 def test_nobody_there(caplog: pytest.LogCaptureFixture):
     port = closed_port()
-    with Client(f"http://127.0.0.1:{port}", key=CANARY, model="m", retries=1) as client:
-        with pytest.raises(TargetUnreachable) as caught:
-            client.chat("hi")
+    with (
+        Client(f"http://127.0.0.1:{port}", key=CANARY, model="m", retries=1) as client,
+        pytest.raises(TargetUnreachable) as caught,
+    ):
+        client.chat("hi")
     assert caught.value.address == f"http://127.0.0.1:{port}"
     assert "refused" in str(caught.value)
 

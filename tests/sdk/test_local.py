@@ -103,8 +103,7 @@ def test_a_worker_killed_mid_stream_is_an_engine_failure_with_its_last_words(lau
     with Client("local", launcher=launcher) as client:
         stream = client.stream("hi")
         with pytest.raises(EngineFailed, match="out of memory") as caught:
-            for _ in stream:
-                launcher.kill()
+            _ = [launcher.kill() for _ in stream]
         assert caught.value.last_words == "loading\nCUDA error: out of memory"
         assert stream.text == "one "
         launcher.pause = 0.0

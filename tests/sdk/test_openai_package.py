@@ -54,17 +54,16 @@ def test_the_local_socket_and_a_worker_that_was_replaced_meanwhile(sockets: list
         started.append(sockets[len(started)])
         return LocalWorker("fake-model", "http://localhost", started[-1], os.getpid())
 
-    with Client("local", launcher=launch) as client:
-        with FakeTap(socket=sockets[0]) as first:
-            with openai.OpenAI(**client.openai_kwargs()) as theirs:  # type: ignore[arg-type]
+    with Client("local", launcher=launch) as client, FakeTap(socket=sockets[0]) as first:
+        with openai.OpenAI(**client.openai_kwargs()) as theirs:  # type: ignore[arg-type]
+            theirs.chat.completions.create(model="fake-model", messages=MESSAGES)  # type: ignore[arg-type]
+            assert len(first.asked) == 1
+            first.close()
+            with FakeTap(socket=sockets[1]) as second:
                 theirs.chat.completions.create(model="fake-model", messages=MESSAGES)  # type: ignore[arg-type]
-                assert len(first.asked) == 1
-                first.close()
-                with FakeTap(socket=sockets[1]) as second:
-                    theirs.chat.completions.create(model="fake-model", messages=MESSAGES)  # type: ignore[arg-type]
-                    assert len(second.asked) == 1
-                    ask(client)
-            first._thread.join()
+                assert len(second.asked) == 1
+                ask(client)
+        first._thread.join()
     with FakeTap(socket=sockets[0]):
         started.clear()
         asyncio.run(ask_async(AsyncClient("local", launcher=launch)))

@@ -26,7 +26,9 @@ HEAVY = {
 
 def loaded_by(code: str, *, site: bool = False) -> set[str]:
     program = f"import sys; before = set(sys.modules)\n{code}\nprint(*(set(sys.modules) - before), sep='\\n')"
-    done = subprocess.run([sys.executable, *([] if site else ["-S"]), "-c", program], env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)}, capture_output=True, check=True)  # fmt: skip
+    command = [sys.executable, *([] if site else ["-S"]), "-c", program]
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
     return set(done.stdout.decode().split())
 
 
@@ -38,7 +40,7 @@ def test_errors_and_records_load_nothing_heavy():
     found = loaded_by("from llama_orch_utils import OrchError, ConfigError")
     assert not found & HEAVY
     found = loaded_by("from llama_orch_utils import applets, config")
-    assert not found & (HEAVY - {"pathlib", "typing", "tomllib", "socket"})
+    assert not found & (HEAVY - {"pathlib", "typing"})
 
 
 def test_a_client_over_plain_http_loads_no_httpx_pydantic_or_keyring():
@@ -99,7 +101,8 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 ALONE = """
 import importlib.util, json, sys
 import llama_orch_utils
-strangers = [name for name in ("typer", "rich", "llama_cpp", "llama_orch", "numpy", "aiohttp", "pytest") if importlib.util.find_spec(name)]
+names = ("typer", "rich", "llama_cpp", "llama_orch", "numpy", "aiohttp", "pytest")
+strangers = [name for name in names if importlib.util.find_spec(name)]
 from llama_orch_utils import Client, ConfigError
 from llama_orch_utils.testing import FakeTap
 with FakeTap() as tap, Client(tap.url, key="k", model="m") as client:
@@ -109,7 +112,8 @@ try:
     Client("local").chat("hi")
 except ConfigError as error:
     hint = error.hint
-print(json.dumps({"strangers": strangers, "text": text, "streamed": streamed, "hint": hint, "file": llama_orch_utils.__file__}))
+said = {"strangers": strangers, "text": text, "streamed": streamed, "hint": hint}
+print(json.dumps({**said, "file": llama_orch_utils.__file__}))
 """
 
 
@@ -127,3 +131,15 @@ def test_the_wheel_works_alone(alone: Path, tmp_path: Path):
     assert len(licences) == 1
     metadata = (licences[0].parent.parent / "METADATA").read_text()
     assert "License-Expression: Apache-2.0" in metadata
+
+
+@pytest.mark.parametrize("room", ["config", "secrets", "targets"])
+def test_the_facades_of_the_rooms_are_lazy_and_whole(room: str):
+    import importlib
+
+    facade = importlib.import_module(f"llama_orch_utils.{room}")
+    for name in facade.__all__:
+        assert getattr(facade, name) is not None
+        assert not hasattr(getattr(facade, name), "__path__")
+    assert sorted(facade.__all__) == sorted(facade._HOME_OF)
+    assert loaded_by(f"import llama_orch_utils.{room}") == {"llama_orch_utils", f"llama_orch_utils.{room}"}

@@ -25,9 +25,8 @@ def backend(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
     import keyring
 
     name = f"ring_{time.monotonic_ns()}"
-    (folder / f"{name}.py").write_text(
-        f"import keyring.backend\nclass Ring(keyring.backend.KeyringBackend):\n    priority = 1\n    kept = {{}}\n{code}"
-    )
+    head = "import keyring.backend\nclass Ring(keyring.backend.KeyringBackend):\n    priority = 1\n    kept = {}\n"
+    (folder / f"{name}.py").write_text(head + code)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"{name}.Ring")
     keyring.core.init_backend()  # it remembers the first one of the process

@@ -76,5 +76,4 @@ def test_comments_are_counted():
 def test_an_endless_event_is_refused_instead_of_kept(chunk: bytes):
     parser = EventParser(limit=1000)
     with pytest.raises(EventTooLong):
-        for _ in range(100):
-            parser.feed(chunk)
+        list(map(parser.feed, [chunk] * 100))

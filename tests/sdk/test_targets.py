@@ -9,7 +9,8 @@ import pytest
 from sdk_canary import CANARY
 
 from llama_orch_utils import Client, ConfigError, NotAuthorised, config, secrets
-from llama_orch_utils.targets import Target, base_url, choose
+from llama_orch_utils.targets import Target, base_url
+from llama_orch_utils.targets.choose import choose
 from llama_orch_utils.testing import FakeTap
 
 

@@ -129,6 +129,13 @@ def test_a_broken_grammar_is_refused_before_anything_is_said(worker: Worker) -> 
         assert (refused.status, refused.error["type"]) == (400, "invalid_request_error")
 
 
+def test_an_unserved_keyword_of_a_schema_is_named_where_the_client_wrote_it(worker: Worker) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"properties": {"a": {"not": {}}}}}}
+    refused = worker.chat(response_format=form)
+    assert refused.status == 400
+    assert refused.error["param"] == "/response_format/json_schema/schema/properties/a/not"
+
+
 def test_one_connection_serves_many_requests(worker: Worker) -> None:
     connection = worker.connect()
     bodies = [GREEDY | {"stream": stream} for stream in (True, False, True)] + [{"tools": [{}]}, GREEDY]

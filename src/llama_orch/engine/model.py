@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from llama_orch.engine import gguf_file, library, machine
-from llama_orch.engine.records import EngineOptions, LoadProgress
+from llama_orch.engine.recommended import recommended_sampling
+from llama_orch.engine.records import EngineOptions, LoadProgress, Sampling
 from llama_orch_utils.errors import EngineFailed
 
 _F16_BYTES = 2
@@ -23,7 +24,7 @@ class ModelCard:
     """What a GGUF says about itself.
 
     `size_bytes` is its weights, `context_train` the tokens it was trained on, `bytes_per_token` what one token of
-    context takes (f16 keys and values of all layers).
+    context takes (f16 keys and values of all layers). `sampling` is how its author wants it sampled.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ModelCard:
     chat_template: str | None
     bytes_per_token: int
     recurrent: bool
+    sampling: Sampling
 
 
 class Model:
@@ -128,6 +130,7 @@ def _card(lib: ModuleType, pointer: int, path: Path) -> ModelCard:
         chat_template=template.decode("utf-8", "replace") if template else None,
         bytes_per_token=_bytes_per_token(lib, pointer, architecture),
         recurrent=bool(lib.llama_model_is_recurrent(pointer) or lib.llama_model_is_hybrid(pointer)),
+        sampling=recommended_sampling(lambda key: metadata(lib, pointer, key)),
     )
 
 

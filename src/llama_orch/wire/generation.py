@@ -61,7 +61,10 @@ class SamplingWish:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One request for one answer. `model` None: whichever is served; `max_tokens` None: until the context ends."""
+    """One request for one answer. `model` None: whichever is served; `max_tokens` None: until the context ends.
+
+    `schema_at` is the JSON pointer of the schema in the dialect's own body, for errors that name a keyword of it.
+    """
 
     prompt: Prompt
     model: str | None = None
@@ -71,6 +74,7 @@ class Generation:
     stop: tuple[str, ...] = ()
     cache: bool = True
     sampling: SamplingWish = field(default_factory=SamplingWish)
+    schema_at: str = "/response_format/schema"
 
 
 class TokenLogprob(Protocol):

@@ -76,7 +76,12 @@ class Exchange:
         def prepare() -> int:
             generation, request = self._prepare(body)
             found.append(generation)
-            return self._service.engine.submit(request)
+            try:
+                return self._service.engine.submit(request)
+            except RequestError as error:
+                # The engine speaks of its own records; the client knows only the body that it sent.
+                error.param = (error.param or "").replace("/json_schema", generation.schema_at, 1) or None
+                raise
 
         # A grammar or a schema is compiled when it is submitted: that takes up to half a second.
         heavy = len(body) > INLINE_BODY or b'"response_format"' in body or b'"grammar"' in body

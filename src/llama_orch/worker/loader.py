@@ -72,7 +72,8 @@ class Loader:
             gpu_layers=wanted.gpu_layers or 0,
             extra_buffers=verdict.extra_buffers,
         )
-        engine = Engine.load(wanted.model, options, self._service.dispatcher.deliver, self._progress)
+        deliver = self._service.dispatcher.deliver
+        engine = Engine.load(wanted.model, options, deliver, self._progress, paths.cache_dir())
         for message in engine.warnings:
             self._warn(message, None)
         return engine

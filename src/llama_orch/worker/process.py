@@ -38,7 +38,6 @@ TICK = 0.5
 STUCK_SECONDS = 30.0
 """A reader that has not taken a byte for this long after its answer ended for being too slow is cut off."""
 CLOSE_SECONDS = 10.0
-DECODE_THREAD = "llama-orch-decode"
 
 
 def run(options: WorkerOptions) -> int:
@@ -177,12 +176,12 @@ class Process:
         engine = self._service.loaded
         if engine is None or self._service.phase not in ("ready", "stopping"):
             return
-        if any(thread.name == DECODE_THREAD for thread in threading.enumerate()):
+        if engine.failure is None:
             return
         log.critical("the decode thread has ended; so does this worker")
         self._status = 1
         self._service.phase = "failed"
-        self._service.fail_all(EngineFailed("the engine's decode thread ended"))
+        self._service.fail_all(engine.failure)
         self._exit()
 
     async def _close_engine(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from llama_orch.wire.models import ModelEntry
 from llama_orch.worker.admission import Admission
 from llama_orch.worker.dispatcher import Dispatcher
-from llama_orch_utils.errors import EngineFailed, ModelNotFound, TargetError
+from llama_orch_utils.errors import EngineFailed, ModelNotFound, OrchError
 
 if TYPE_CHECKING:
     from llama_orch.engine.engine import Engine
@@ -108,7 +108,7 @@ class Service:
             facts |= {"active": shot.active, "queued": shot.queued, "cached_tokens": shot.cached_tokens}
         return facts
 
-    def fail_all(self, error: TargetError) -> None:
+    def fail_all(self, error: OrchError) -> None:
         """Ends every running answer by `error` and frees its sequence."""
         for number in self.dispatcher.fail_all(error):
             if self._engine is not None:

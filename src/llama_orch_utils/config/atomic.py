@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -18,6 +17,8 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
     Raises ConfigError in words (disk full, no permission); the old file is then untouched.
     """
+    import tempfile
+
     real = path.resolve()
     ensure_private_parent(real)
     try:

@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 from llama_orch_utils.errors import ConfigError
@@ -72,6 +70,9 @@ def runtime_dir() -> Path:
     wanted = _home("run") or _platform_runtime_dir()
     if wanted is not None and len(os.fsencode(wanted)) + SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
         return wanted
+    import hashlib
+    import tempfile
+
     digest = hashlib.sha256(os.fsencode(wanted or APP)).hexdigest()[:8]
     temporary = Path("/tmp")  # noqa: S108 - 0700, owner checked
     base = temporary if temporary.is_dir() else Path(tempfile.gettempdir())

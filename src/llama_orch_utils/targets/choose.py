@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import os
 
-from llama_orch_utils.config.load import Config, TargetEntry
+from llama_orch_utils.config.loading import Config, TargetEntry
 from llama_orch_utils.errors import ConfigError
 from llama_orch_utils.targets.target import Target, base_url
 

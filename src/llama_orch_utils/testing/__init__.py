@@ -4,7 +4,7 @@
     from llama_orch_utils import Client
     from llama_orch_utils.testing import FakeTap
 
-    with FakeTap() as tap, Client(tap.url, key="test") as orch:
+    with FakeTap() as tap, Client(tap.url, key="test", model="any") as orch:
         tap.answer("Blue light scatters.")
         assert orch.chat("Why is the sky blue?").text == "Blue light scatters."
         assert tap.asked[0].messages[0]["content"] == "Why is the sky blue?"

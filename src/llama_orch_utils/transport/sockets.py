@@ -129,7 +129,10 @@ class AsyncClockedStream(httpcore.AsyncNetworkStream):
             self._wire.transport.abort()
 
     async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None  # noqa: ASYNC109 - httpcore's time-out, which carries our clock
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's time-out, which carries our clock
     ) -> httpcore.AsyncNetworkStream:
         """The same connection behind TLS."""
         loop = asyncio.get_running_loop()
@@ -168,7 +171,10 @@ class AsyncClockedBackend(httpcore.AsyncNetworkBackend):
         return AsyncClockedStream((await _within(connect, timeout))[1])
 
     async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None  # noqa: ASYNC109 - httpcore's time-out, which carries our clock
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's time-out, which carries our clock
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """A connection to a Unix socket."""
         del socket_options

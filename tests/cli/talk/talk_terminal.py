@@ -13,7 +13,7 @@ import pexpect
 import pyte
 
 ORCH = [sys.executable, "-m", "llama_orch.cli"]
-SECONDS = 60.0
+SECONDS = 20.0
 
 
 class Terminal:

@@ -23,7 +23,7 @@ def cut(text: str, longest: int) -> list[str]:
 def _seam(text: str, longest: int) -> int:
     """Where to cut: the last seam of the best kind in the second half of what fits; else just what fits."""
     for seam in _SEAMS:
-        places = [found.start() for found in seam.finditer(text, 0, longest + 1)]
+        places = [found.start() for found in seam.finditer(text, 0, longest + 1) if 0 < found.start() <= longest]
         if places and places[-1] > longest // 2:
             return places[-1]
     return longest

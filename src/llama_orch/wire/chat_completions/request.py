@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from llama_orch.wire.chat_completions.messages import read_chat
-from llama_orch.wire.chat_completions.sampling import read_sampling
+from llama_orch.wire.chat_completions.sampling import read_sampling, schema_pointer
 from llama_orch.wire.fields import Fields, unsupported
 from llama_orch.wire.generation import Generation
 from llama_orch.wire.json_body import parse as parse_json
@@ -30,7 +30,8 @@ _WITHOUT_EFFECT = (
 
 def parse(body: bytes) -> Generation:
     """The generation that `body` asks for. Raises BadRequest, UnsupportedByTarget, with the JSON pointer in `param`."""
-    fields = Fields(parse_json(body))
+    document = parse_json(body)
+    fields = Fields(document)
     _refuse_unserved(fields)
     stream = fields.flag("stream") or False
     generation = Generation(
@@ -42,6 +43,7 @@ def parse(body: bytes) -> Generation:
         stop=_stop(fields),
         cache=fields.flag("cache_prompt") is not False,
         sampling=read_sampling(fields),
+        schema_at=schema_pointer(document),
     )
     fields.ignore(_WITHOUT_EFFECT)
     fields.refuse_rest()

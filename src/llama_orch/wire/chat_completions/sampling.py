@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from llama_orch.wire.fields import Fields
 from llama_orch.wire.generation import SamplingWish
@@ -42,6 +43,12 @@ def read_sampling(fields: Fields) -> SamplingWish:
         json_schema=schema,
         logprobs=_logprobs(fields),
     )
+
+
+def schema_pointer(document: dict[str, Any]) -> str:
+    """Where in a body that was read well its schema stands."""
+    form: dict[str, Any] = document.get("response_format") or {}
+    return "/response_format/json_schema/schema" if "json_schema" in form else "/response_format/schema"
 
 
 def _schema(fields: Fields) -> str | None:
