@@ -26,7 +26,7 @@ FOLDERS = {
 
 def build_wheel(name: str, out: Path) -> Path:
     """The wheel of one of our distributions, built alone from a copy of its own folder."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
+    command = [sys.executable, "-P", "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
     done = subprocess.run(command, cwd=FOLDERS[name], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (wheel,) = out.glob(f"{name.replace('-', '_')}-*.whl")

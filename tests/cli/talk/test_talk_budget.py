@@ -11,7 +11,7 @@ from llama_orch_utils.testing import FakeTap
 
 # Each costs 15 to 400 ms of CPU on the machines that we build on.
 FORBIDDEN = {"rich", "markdown_it", "pygments", "typer", "click", "httpx", "pydantic", "sqlite3", "keyring", "numpy",
-             "llama_cpp", "readline", "difflib", "asyncio.base_events"}  # fmt: skip
+             "llama_cpp", "readline", "asyncio.base_events"}  # fmt: skip
 CODE = """
 import json, sys
 from llama_orch.cli.main import main
