@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from environments import build_wheel, make_environment
 
 import llama_orch_utils
 from llama_orch_utils.version import VERSION
@@ -89,13 +90,7 @@ def test_every_public_module_is_importable_and_says_what_it_is():
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that holds the wheel of this package, what it needs, and nothing else."""
     folder = tmp_path_factory.mktemp("alone")
-    python = folder / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(folder), str(PACKAGE)], check=True)
-    (wheel,) = folder.glob("*.whl")
-    subprocess.run([*pip, "install", str(wheel)], check=True)
-    return python
+    return make_environment(folder / "env", [build_wheel("llama-orch-utils", folder)])
 
 
 ALONE = """

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from llama_orch_utils.targets.target import Target
 from llama_orch_utils.transport.exchange import Call, Place
 from llama_orch_utils.version import VERSION
 
+DYING_SECONDS = 0.5
 _COMMON = (
     (b"User-Agent", f"llama-orch-utils/{VERSION}".encode()),
     (b"Accept", b"application/json, text/event-stream"),
@@ -149,7 +151,17 @@ def endpoint_at(
 
 
 def autopsy(endpoint: Endpoint) -> str | None:
-    """The last words of the endpoint's worker if it has died, else None. Blocks for at most a second."""
-    if endpoint.worker is None or is_listening(endpoint.worker):
+    """The last words of the endpoint's worker if it has died, else None. Blocks for about half a second at most."""
+    if endpoint.worker is None or _still_listening(endpoint.worker):
         return None
     return last_words(endpoint.worker) or "(its log is empty)"
+
+
+def _still_listening(worker: LocalWorker) -> bool:
+    """Looks again for a while: of a dying process the kernel may close our connection before its listening socket."""
+    deadline = time.monotonic() + DYING_SECONDS
+    while is_listening(worker):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.01)
+    return False

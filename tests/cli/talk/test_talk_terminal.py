@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
-import pyte
-from talk_terminal import Terminal, text_of
+from talk_terminal import Terminal
 from test_talk_markdown import of_rich
 
 from llama_orch_utils.testing import FakeTap, Script
@@ -132,12 +132,23 @@ def test_a_stream_that_breaks_on_a_terminal(terminal: Open, tap: FakeTap) -> Non
     assert "error: the stream of" in screen.text()
 
 
-def test_the_first_words_do_not_wait_for_rich(terminal: Open, tap: FakeTap) -> None:
-    """Until it is loaded the text is shown as it is; a frame with the bare text comes first."""
-    tap.script(Script(("**first** ", *["word "] * 30), pause=0.02))
-    screen = terminal("run", "-nq", "Go")
+SLOW = """
+import sys, time
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "rich.markdown":
+            time.sleep(1)
+
+sys.meta_path.insert(0, Slow())
+"""
+
+
+def test_the_first_words_do_not_wait_for_rich(terminal: Open, tap: FakeTap, tmp_path: Path) -> None:
+    """On a machine that takes a second to load it, the text is shown as it is meanwhile."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW)
+    tap.script(Script(("**first** ", *["word "] * 60), pause=0.03))
+    screen = terminal("run", "-nq", "Go", env={"PYTHONPATH": str(tmp_path)})
     assert screen.end() == 0
-    assert b"**first**" in screen.written
-    fresh = pyte.HistoryScreen(80, 24)
-    pyte.ByteStream(fresh).feed(screen.written)
-    assert text_of(fresh) == of_rich("**first** " + "word " * 30, 80, 24)
+    assert b"**first** word" in screen.written
+    assert screen.lines() == of_rich("**first** " + "word " * 60, 80, 24)

@@ -176,6 +176,24 @@ def test_the_start_of_a_worker_is_shown_on_a_terminal(terminal: Callable[..., Te
     assert "loading" not in screen.text()
 
 
+def test_the_bar_is_gone_before_an_error(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(2000))
+    screen = terminal("run", "-n", "-m", str(broken), "Hi")
+    assert screen.end() == 3
+    assert any(line.startswith("error: ") for line in screen.lines())
+    assert "loading the model" not in screen.text()
+
+
+def test_the_bar_is_gone_after_an_interrupt(terminal: Callable[..., Terminal], tiny_gguf: Path) -> None:
+    screen = terminal("run", "-n", "-m", str(tiny_gguf), "Hi")
+    screen.wait(lambda: b"loading the model" in screen.written)
+    screen.press("c")
+    assert screen.end() == 130
+    assert screen.lines()[-1] == "interrupted"
+    assert "loading the model" not in screen.text()
+
+
 def test_the_second_of_two_starters_says_that_it_waits(orch_home: Path, tiny_gguf: Path, capsys: Any) -> None:
     """The lock of the keeper decides; the one that waits hears of it."""
     from llama_orch.cli.output import Output

@@ -38,6 +38,7 @@ def run_applet(applet: Applet, options: Any, out: Output) -> int | None:
                 shown.append(piece)
                 target.write(piece)
         finally:
+            connection.loading.clear()
             target.finish()
     if options.json:
         out.data({"applet": applet.name, "text": "".join(shown)}, compact=True)

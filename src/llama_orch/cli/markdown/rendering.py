@@ -21,12 +21,15 @@ class Renderer:
 
     def __init__(self, *, coloured: bool) -> None:
         from rich.console import COLOR_SYSTEMS, Console
+        from rich.markdown import Markdown
 
         self._coloured = coloured
         self._console = Console(
             file=sys.stdout, force_terminal=True, legacy_windows=False, highlight=False, markup=False, emoji=False
         )
         self._colours = COLOR_SYSTEMS.get(self._console.color_system or "", None)
+        # rich loads the rest of itself with the first page; whoever has a Renderer can count on it being quick.
+        self._console.render_lines(Markdown("*"))
 
     def lines(self, blocks: Sequence[Block], width: int) -> list[Line]:
         """The lines of `blocks` at `width` columns, not padded."""

@@ -11,6 +11,7 @@ from llama_orch.cli.failure import UsageError
 if TYPE_CHECKING:
     from llama_orch.cli.output import Output
     from llama_orch.cli.run.asking import Reaching
+    from llama_orch.cli.run.loading import Loading
     from llama_orch_utils import Client
 
 _FLAGS = ("model", "target", "context", "slots", "threads", "gpu_layers")
@@ -23,12 +24,16 @@ DEMO_NOTICE = (
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An open client; `target` as answers call it, `model` what is asked for (None: the target decides)."""
+    """An open client; `target` as answers call it, `model` what is asked for (None: the target decides).
+
+    `loading` shows the start of a local worker; whoever asks clears it when the call ends early.
+    """
 
     client: Client
     target: str
     model: str | None
     local: bool
+    loading: Loading
 
     @property
     def demo(self) -> bool:
@@ -45,7 +50,8 @@ def connect(options: Reaching, out: Output) -> Connection:
     flags = {name: getattr(options, name) for name in _FLAGS}
     found = config.load({**flags, "keep_alive": _keep_alive(options)})
     target = choose(None, found)
-    return Connection(Client(config=found, listener=Loading(out)), target.name, target.model, target.is_local)
+    loading = Loading(out)
+    return Connection(Client(config=found, listener=loading), target.name, target.model, target.is_local, loading)
 
 
 def _keep_alive(options: Reaching) -> float | None:

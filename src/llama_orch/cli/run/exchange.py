@@ -58,6 +58,7 @@ def hold(
     try:
         _stream(connection, messages, options, open_sink, out, exchange, texts, thoughts)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the caller keeps what came, then raises it
+        connection.loading.clear()
         exchange.error = error
     exchange.seconds = time.monotonic() - exchange.begun
     exchange.text, exchange.reasoning = "".join(texts), "".join(thoughts)
