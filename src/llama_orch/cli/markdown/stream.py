@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FRAME, _REST = 0.04, 3
 # Seconds after which the size of the terminal is looked at, also when nothing comes.
 _LOOK = 0.5
+# Seconds that a quick first piece has before rich is loaded: it would share the interpreter with that.
+_HEAD_START = 0.15
 _FALLBACK = os.terminal_size((80, 24))
 # Control characters of C0 and C1: an answer may not move the cursor. Line breaks are `\n` alone.
 _CONTROLS = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)} | {0x0D: None}
@@ -77,6 +79,7 @@ class MarkdownStream:
             self._error = error
 
     def _paint_all(self) -> None:
+        self._something.wait(_HEAD_START)
         from llama_orch.cli.markdown.blocks import Blocks
         from llama_orch.cli.markdown.rendering import Renderer
 
