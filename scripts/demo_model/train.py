@@ -29,7 +29,7 @@ from .tokenizer import ChatTokens
 class Plan:
     """What a training run is made of."""
 
-    steps: int = 1200
+    steps: int = 1214
     minutes: float = 0.0
     dialogues: int = 128
     batch_tokens: int = 3072

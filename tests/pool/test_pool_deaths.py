@@ -208,7 +208,8 @@ def test_killed_at_twenty_random_moments(keeper: Home) -> None:
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
         close(starter)
-        assert len(keeper.processes) <= 1
+        # A killed process is listed until the kernel has taken it down, which a busy machine puts off.
+        until(lambda: len(keeper.processes) <= 1, "one worker at most")
     worker = keeper.launch()
     assert chat(worker)[0] == 200
     assert keeper.processes == [worker.pid]
