@@ -9,6 +9,9 @@
 Every name here is loaded when it is first used, so that the import costs nothing.
 """
 
+from llama_orch_utils.facade import lazy
+from llama_orch_utils.version import VERSION
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from llama_orch_utils.client.asyncio_ import AsyncClient as AsyncClient
@@ -97,21 +100,8 @@ __all__ = [
     "WorkerSettings",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Load the public name `name` (PEP 562)."""
-    if name == "__version__":
-        from llama_orch_utils.version import VERSION
-
-        return VERSION
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__version__ = VERSION
+__getattr__ = lazy(__name__, _HOME_OF)
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,8 @@
 Every stored key belongs to one host (scheme, name and port), and is found for that host only.
 """
 
+from llama_orch_utils.facade import lazy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from llama_orch_utils.secrets.finding import Search as Search
@@ -46,14 +48,4 @@ __all__ = [
     "stored_hosts",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Load the public name `name` (PEP 562): most callers need one of them, and all of them cost 30 ms."""
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy(__name__, _HOME_OF)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a target is, which one is meant, and how the local one is started."""
 
+from llama_orch_utils.facade import lazy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from llama_orch_utils.targets.choose import PUBLIC_URL as PUBLIC_URL
@@ -19,14 +21,4 @@ __all__ = [
     "base_url",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Load the public name `name` (PEP 562): most callers need one of them, and all of them cost 30 ms."""
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy(__name__, _HOME_OF)
