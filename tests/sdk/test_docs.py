@@ -12,7 +12,7 @@ from llama_orch_utils import Client
 from llama_orch_utils.testing import FakeTap
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ["docs/how-to/sdk.md", "docs/tutorials/sdk-first-steps.md", "src/llama_orch_utils/README.md"]
+PAGES = ["README.md", "docs/how-to/sdk.md", "docs/tutorials/sdk-first-steps.md", "src/llama_orch_utils/README.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
