@@ -15,11 +15,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import workers_of
 
 import make_gguf
 
 ROOT = Path(__file__).parent.parent
 Orch = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+def pytest_configure() -> None:
+    """A shell starts what it puts into the background with SIGINT ignored, and children inherit that: undo it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -43,35 +50,13 @@ def orch_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def _end_workers_of(home: Path) -> None:
     """Ends exactly the worker processes that name this home in their arguments."""
     deadline = time.monotonic() + 20
-    while (pids := _workers_of(home)) and time.monotonic() < deadline:
+    while (pids := workers_of(home)) and time.monotonic() < deadline:
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         time.sleep(0.02)
-
-
-def _workers_of(home: Path) -> list[int]:
-    rows = _processes_of_proc() if Path("/proc/self/cmdline").exists() else _processes_of_ps()
-    return [pid for pid, args in rows if "llama_orch.worker" in args and f"{home}/" in args]
-
-
-def _processes_of_proc() -> Iterator[tuple[int, str]]:
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            args = (folder / "cmdline").read_bytes()  # empty for a zombie
-        except OSError:
-            continue
-        yield int(folder.name), args.replace(b"\0", b" ").decode(errors="replace")
-
-
-def _processes_of_ps() -> Iterator[tuple[int, str]]:
-    listing = subprocess.run(["ps", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
-    for line in listing.splitlines():
-        pid, stat, args = line.split(None, 2)
-        if not stat.startswith("Z"):
-            yield int(pid), args
 
 
 @pytest.fixture(scope="session")

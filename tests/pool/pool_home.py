@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from processes import workers_of
+
 from llama_orch.pool import roster
 from llama_orch.pool.local import launcher
 from llama_orch_utils.targets.local import LoadEvent, LocalWorker, WorkerSettings
@@ -58,13 +60,7 @@ class Home:
     @property
     def processes(self) -> list[int]:
         """Worker processes of this home that run, as the kernel lists them."""
-        listing = subprocess.run(["ps", "-ewwo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
-        rows = [line.split(None, 2) for line in listing.splitlines()]
-        return [
-            int(pid)
-            for pid, stat, args in rows
-            if "llama_orch.worker" in args and f"{self.path}/" in args and not stat.startswith("Z")
-        ]
+        return workers_of(self.path)
 
     def stop_all(self) -> None:
         roster.stop()

@@ -229,7 +229,7 @@ SCHEMAS = {
                   lambda value: 1 <= len(value) <= 3 and all(v is None or isinstance(v, bool) for v in value)),
     "person": (PERSON, is_person),
     "nothing but the letter": ({"type": "string", "minLength": 2, "maxLength": 4}, lambda v: isinstance(v, str) and 2 <= len(v) <= 4),
-    "at least": ({"type": "object", "additionalProperties": {"type": "boolean"}, "minProperties": 2, "maxProperties": 3}, lambda v: 2 <= len(v) <= 3),
+    "at least": ({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": {"type": "boolean"}, "minProperties": 2, "maxProperties": 3}, lambda v: "a" in v and 2 <= len(v) <= 3),
     "names": ({"type": "object", "patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": False}, lambda v: all(k.startswith("x") and type(i) is int for k, i in v.items())),
     "between": ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, lambda v: 0 < v < 1),
     "quarters": ({"type": "number", "multipleOf": 0.25, "minimum": 0, "maximum": 10}, lambda v: 0 <= v <= 10 and v * 4 == int(v * 4)),
@@ -274,6 +274,7 @@ def test_every_finished_answer_is_of_the_schema(vocabulary, name, settings):
         ({"x-guidance": {"lenient": True}, "not": {}}, "/not"),
         ({"x-guidance": {"lenient": True}}, "/x-guidance"),
         ({"unevaluatedProperties": False}, "/unevaluatedProperties"),
+        ({"additionalProperties": {"type": "boolean"}, "minProperties": 2}, "/minProperties"),
     ],
     ids=str,
 )

@@ -45,6 +45,7 @@ def read(text: str) -> Json:
     multiple = 1
     for pointer, part in subschemas(schema):
         multiple = _common_multiple(multiple, part.get("multipleOf"), pointer)
+        _check_least(part, pointer)
         for keyword in sorted(UNSUPPORTED & part.keys()):
             if keyword != "uniqueItems" or part[keyword] is not False:
                 raise UnsupportedByTarget(
@@ -73,6 +74,18 @@ def subschemas(schema: object, pointer: str = "") -> Iterator[tuple[str, Json]]:
                 yield from subschemas(inner, f"{pointer}/{keyword}/{index}")
     for keyword in _SCHEMAS:
         yield from subschemas(part.get(keyword), f"{pointer}/{keyword}")
+
+
+def _check_least(part: Json, pointer: str) -> None:
+    """llguidance counts members, not names: free names may be said twice, and {"x": 1, "x": 2} has one property.
+
+    Required names come once each, so one free name more than those is certain, and no more.
+    """
+    least, required = part.get("minProperties"), part.get("required")
+    certain = 1 + (len(set(map(str, required))) if isinstance(required, list) else 0)
+    if isinstance(least, int | float) and least > certain:
+        message = f"minProperties at {pointer or 'the root'} is {least}; with these required names {certain} can be held."
+        raise UnsupportedByTarget(message, capability="minProperties", param=f"{PARAM}{pointer}/minProperties")
 
 
 def escape(name: str) -> str:
