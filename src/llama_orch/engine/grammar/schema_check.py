@@ -77,14 +77,14 @@ def subschemas(schema: object, pointer: str = "") -> Iterator[tuple[str, Json]]:
 
 
 def _check_least(part: Json, pointer: str) -> None:
-    """llguidance counts members, not names: free names may be said twice, and {"x": 1, "x": 2} has one property.
+    """Refuses what llguidance cannot hold: it counts members, and {"x": 1, "x": 2} has two, but one property.
 
     Required names come once each, so one free name more than those is certain, and no more.
     """
     least, required = part.get("minProperties"), part.get("required")
-    certain = 1 + (len(set(map(str, required))) if isinstance(required, list) else 0)
+    certain = 1 + (len({str(name) for name in cast("list[object]", required)}) if isinstance(required, list) else 0)
     if isinstance(least, int | float) and least > certain:
-        message = f"minProperties at {pointer or 'the root'} is {least}; with these required names {certain} can be held."
+        message = f"minProperties at {pointer or 'the root'} is {least}; {certain} can be held."
         raise UnsupportedByTarget(message, capability="minProperties", param=f"{PARAM}{pointer}/minProperties")
 
 
