@@ -115,7 +115,7 @@ def test_the_words_with_a_slash(chat: Terminal, tap: FakeTap, tmp_path: Path) ->
     saved = (tmp_path / "talk.md").read_text()
     assert saved.startswith("## System\n\nBe brief.\n\n## Question\n\nHi\n\n## Answer\n\nHello")
     say(chat, f"/save {tmp_path / 'talk.md'}")
-    assert "is there already" in chat.text()
+    assert "is there already" in chat.text().replace("\n", "")  # a long path wraps
     say(chat, f"/save {tmp_path / 'talk.json'}")
     roles = [each["role"] for each in json.loads((tmp_path / "talk.json").read_text())]
     assert roles == ["system", "user", "assistant"]
