@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from pool_home import STARTER, WAIT, Home, alive, chat, close, until
+from processes import environment_of
 
 from llama_orch.pool import launch, lock, roster, spawn
 from llama_orch.pool.health import ask
@@ -119,7 +120,7 @@ def test_the_worker_is_detached_and_knows_no_secrets(keeper: Home, monkeypatch: 
     assert clean["OMP_WAIT_POLICY"] == "passive"
     worker = keeper.launch()
     assert os.getsid(worker.pid) == worker.pid
-    told = subprocess.run(["ps", "eww", "-p", str(worker.pid)], capture_output=True, text=True, check=True).stdout
+    told = environment_of(worker.pid)
     assert "MONKEY=kept" in told
     assert "OMP_WAIT_POLICY=passive" in told
     assert "canary-1234" not in told

@@ -14,6 +14,14 @@ def workers_of(home: Path) -> list[int]:
     return [pid for pid, args in rows if "llama_orch.worker" in args and f"{home}/" in args]
 
 
+def environment_of(pid: int) -> str:
+    """A process's environment variables, as the kernel shows them."""
+    file = Path(f"/proc/{pid}/environ")
+    if file.exists():
+        return file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return subprocess.run(["ps", "eww", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
+
+
 def _of_proc() -> Iterator[tuple[int, str]]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:

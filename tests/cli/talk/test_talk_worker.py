@@ -148,7 +148,7 @@ def test_interrupted_while_it_streams(run_orch: Orch, start_orch: Start, tiny_gg
 def test_interrupted_before_the_first_token(run_orch: Orch, start_orch: Start, tiny_gguf: Path, until: Until) -> None:
     """While the worker starts, and while the prompt is read: as early as it can be hit, again and again."""
     for wait in (0.15, 0.3, 0.5, 0.8):
-        process = start_orch("run", "-m", str(tiny_gguf), "word " * 1500)
+        process = start_orch("run", "-m", str(tiny_gguf), "word " * 200)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(wait)
         process.send_signal(signal.SIGINT)
