@@ -160,6 +160,7 @@ def test_the_interrupt_stops_an_answer_and_the_second_at_the_prompt_ends_it(chat
     assert said(tap)[-3][1] == "Go"
     assert said(tap)[-2][1].startswith("word word")
     chat.type("half a line")
+    chat.wait("half a line")  # what is typed and not yet read is lost with the interrupt
     chat.press("c")
     chat.wait("^C again or ^D ends")
     chat.press("c")

@@ -38,6 +38,8 @@ def generate(vocabulary, sampling, rng, limit=150, favour=()):
         sampler.close()
 
 
+# Grammars of any characters: random bytes can begin one that no token completes.
+DEAD_ENDS = {"any", "inverted"}
 GRAMMARS = {
     "one word": ('root ::= "yes" | "no" | "maybe so"', r"yes|no|maybe so"),
     "digits": ("root ::= [0-9]{1,4}", r"[0-9]{1,4}"),
@@ -63,12 +65,17 @@ def test_every_finished_answer_is_of_the_grammar(vocabulary, name, settings):
     rng = np.random.default_rng(SEED)
     ends = 0
     for _ in range(4):
-        said, ended = generate(vocabulary, Sampling(grammar=text, seed=SEED & 0xFFFF, **settings), rng, limit=60)
+        try:
+            said, ended = generate(vocabulary, Sampling(grammar=text, seed=SEED & 0xFFFF, **settings), rng, limit=60)
+        except BadRequest as error:  # bytes that begin no character any more: refused in words, never let through
+            if name not in DEAD_ENDS or "No token is left" not in error.message:
+                raise
+            continue
         ends += ended
         if ended:
             assert re.fullmatch(pattern, said), f"{said!r}, seed {SEED}"
         assert "\ufffd" not in said or not ended
-    if name not in {"nested", "many lines", "optional"}:
+    if name not in {"nested", "many lines", "optional", *DEAD_ENDS}:
         assert ends, f"seed {SEED}"
 
 
