@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The demo model's exam: 80 questions, committed before nearly all of its training questions.
 
-They were written while the answers were, by another hand; whoever wrote one never saw the other. An answer passes when it holds every key word (`expect`, regular
+They were written while the answers were, by another hand; whoever wrote one never saw the other.
+An answer passes when it holds every key word (`expect`, regular
 expressions). The model card states the same figure; this test holds it to that.
 """
 
