@@ -48,12 +48,8 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.name = name
-        # The same waiting policy for all: spinning barriers collapse on a busy machine.
-        environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
         with log.open("wb") as file:
-            self._process = subprocess.Popen(
-                command_of(name, shape, self.port, peer), stdout=file, stderr=file, env=environment
-            )
+            self._process = subprocess.Popen(command_of(name, shape, self.port, peer), stdout=file, stderr=file)
         self._wait(log)
 
     def _wait(self, log: Path) -> None:

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 class Batch:
     """At most `capacity` rows (token, position, sequence), of which at most as many are sampled as there are sequences.
 
-    Each limit is one that llama.cpp answers with an abort of the process: they are checked here.
+    `pass_rows` of them are computed in one pass over the weights. Each limit is one that llama.cpp answers with an
+    abort of the process: they are checked here.
     """
 
     def __init__(self, context: Context) -> None:
         dimensions = context.dimensions
         self.rows = self.outputs = 0
         self.capacity: int = context.lib.llama_n_batch(context.pointer)  # llama.cpp lowers it to the number of cells
+        self.pass_rows = min(dimensions.micro_batch, self.capacity)
         self._context, self._sequences = context, dimensions.sequences
         self._token = np.zeros(self.capacity, np.int32)
         self._position = np.zeros(self.capacity, np.int32)

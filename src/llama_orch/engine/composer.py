@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes into one batch: all decode rows, then chunks of prompts within a budget."""
+"""What goes into one batch: the next tokens of those who generate, chunks of prompts, or both.
+
+In a shared buffer both go into one pass over the weights. In separate streams llama.cpp would pass over the weights
+for each kind, so they take turns instead: prompts first (a fuller batch of next tokens costs hardly more than a
+sparse one), until they have used up the budget; then everybody who generates gets a token.
+
+Of several prompts the oldest goes first, every other time the one that has had least: a short one does not wait for
+the whole of a long one, and a long one is never put off for good.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +17,9 @@ from dataclasses import dataclass, field
 from llama_orch.engine.batch import Batch
 from llama_orch.engine.residency import Residency
 from llama_orch.engine.sequence import Sequence
+
+_EFFICIENT = 64
+"""Rows from which on a pass over the weights costs by the row (0.5B model on 2 CPU cores: 92 % of the peak rate)."""
 
 
 @dataclass(slots=True)
@@ -29,6 +40,10 @@ class Composer:
 
     def __init__(self, batch: Batch, residency: Residency, prefill_budget: int) -> None:
         self._batch, self._residency, self._budget = batch, residency, prefill_budget
+        self._mixes = residency.shares_cells
+        self._pass = batch.pass_rows
+        self._oldest_first = True
+        self._kept_waiting = 0
 
     def compose(self, decodes: list[Sequence], prefills: Many[Sequence]) -> Work:
         """Fills the batch; there must be a free cell for each of `decodes`.
@@ -36,24 +51,40 @@ class Composer:
         The budget holds prompts back only while somebody waits for a next token. A batch without rows: no prompt
         found a cell.
         """
-        batch = self._batch
-        batch.clear()
+        self._batch.clear()
+        if self._mixes or not decodes or not prefills:
+            work = self._next_tokens(decodes) if decodes else Work()
+            self._prompts(work, prefills, self._budget if decodes else self._pass)
+            return work
+        work = Work()
+        if self._kept_waiting < self._budget:
+            self._prompts(work, prefills, min(self._budget, self._pass), reserve=len(decodes))
+        return work if work.chunks else self._next_tokens(decodes)
+
+    def _next_tokens(self, decodes: list[Sequence]) -> Work:
         # Rows by ascending id: in separate streams llama.cpp puts rows of adjacent ids into one pass.
         decodes.sort(key=lambda one: one.resident.id if one.resident else -1)
-        work = Work(decodes, sampled=decodes.copy())
-        if decodes:
-            residents = [s.resident for s in decodes if s.resident is not None]
-            tokens = [s.next_token for s in decodes]
-            batch.add_decodes(tokens, [r.ready for r in residents], [r.id for r in residents])
-        work.chunks = self._chunks(prefills, min(batch.free, self._budget) if decodes else batch.free)
+        residents = [s.resident for s in decodes if s.resident is not None]
+        tokens = [s.next_token for s in decodes]
+        self._batch.add_decodes(tokens, [r.ready for r in residents], [r.id for r in residents])
+        return Work(decodes, sampled=decodes.copy())
+
+    def _prompts(self, work: Work, prefills: Many[Sequence], budget: int, *, reserve: int = 0) -> None:
+        order = prefills if self._oldest_first else sorted(prefills, key=_computed)
+        work.chunks = self._chunks(order, min(self._batch.free, budget), reserve)
+        self._oldest_first = not self._oldest_first
         for sequence, count in work.chunks:
             self._add_chunk(sequence, count, work)
-        return work
 
-    def _chunks(self, prefills: Many[Sequence], budget: int) -> list[tuple[Sequence, int]]:
-        """How much of which prompt: the oldest first, as far as budget and cells go; then by ascending id."""
-        taken, found = self._batch.rows, list[tuple[int, Sequence, int]]()
+    def _chunks(self, prefills: Many[Sequence], budget: int, reserve: int) -> list[tuple[Sequence, int]]:
+        """How much of which prompt: in their order, as far as budget and cells go; then by ascending id.
+
+        In separate streams no more prompts than an efficient pass needs: the first answers begin the sooner.
+        """
+        taken, found = self._batch.rows + reserve, list[tuple[int, Sequence, int]]()
         for sequence in prefills:
+            if not self._mixes and taken - reserve >= _EFFICIENT:
+                break
             assert sequence.resident is not None
             count = min(len(sequence.tokens) - sequence.resident.ready, budget)
             self._residency.make_room(taken + count)
@@ -79,6 +110,12 @@ class Composer:
             resident.tokens[resident.ready] = sequence.next_token
             self._residency.extend(resident, 1)
             resident.planned = resident.ready
+        self._kept_waiting = 0 if work.decodes else self._kept_waiting + sum(count for _, count in work.chunks)
         for sequence, count in work.chunks:
             assert sequence.resident is not None
             self._residency.extend(sequence.resident, count)
+
+
+def _computed(sequence: Sequence) -> int:
+    """Tokens of its prompt that were computed for it."""
+    return 0 if sequence.resident is None else sequence.resident.ready - sequence.cached

@@ -217,7 +217,7 @@ class Engine:
     def _run(self) -> None:
         try:
             while self._take_in():
-                self._hand_out(self._scheduler.step())
+                self._hand_out(self._scheduler.step(self._hand_out))
         except BaseException as error:  # noqa: BLE001 - whatever ends this thread must reach every caller
             traceback.print_exc(file=sys.stderr)
             self._broken = EngineFailed(f"The engine's decode thread ended: {error!r}.", hint="orch logs worker")
@@ -237,7 +237,7 @@ class Engine:
         for sequence in arrived:
             scheduler.add(sequence)
         if cancelled:
-            self._hand_out(scheduler.cancel(cancelled))
+            self._hand_out([*scheduler.take_due(), *scheduler.cancel(cancelled)])
         return True
 
     def _hand_out(self, events: list[tuple[int, Event]]) -> None:
@@ -259,6 +259,7 @@ class Engine:
             self._closing = True
             arrived, self._arrived = self._arrived, []
         scheduler = self._scheduler
+        self._hand_out(scheduler.take_due())
         pending = [*scheduler.active, *scheduler.queue, *arrived]
         for sequence in pending:
             sequence.sampler.close()

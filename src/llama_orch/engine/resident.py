@@ -55,8 +55,8 @@ def compare(resident: Resident, prompt: NDArray[np.int32], *, divisible: bool) -
     if not divisible:
         whole = ready == resident.ready and not resident.active
         return Match(resident, ready, ready) if whole and ready else None
-    if common < WORTHWHILE and common < resident.ready:
-        return None
+    if common < WORTHWHILE and (resident.active or common < resident.ready):
+        return None  # above all, nobody waits for another's few tokens of chat template
     return Match(resident, ready, common)
 
 

@@ -18,6 +18,7 @@ import time
 import traceback
 from bisect import insort
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llama_orch.engine import admission
@@ -53,6 +54,7 @@ class Scheduler:
         self._composer = Composer(self.batch, self.residency, prefill_budget)
         self._divisible = divisible
         self._events: list[tuple[int, Event]] = []
+        self._hand_out: Callable[[list[tuple[int, Event]]], None] | None = None
         self._flight = threading.Lock()
         self._in_flight: set[int] = set()
 
@@ -82,10 +84,14 @@ class Scheduler:
             self.counters.failures += 1
         return [(sequence.id, Failed(error)) for sequence in sequences]
 
-    def step(self) -> list[tuple[int, Event]]:
-        """One batch; all its events in order."""
+    def step(self, hand_out: Callable[[list[tuple[int, Event]]], None] | None = None) -> list[tuple[int, Event]]:
+        """One batch; its events in order, with what was due before.
+
+        With `hand_out` they go there instead, at the moment when the next batch is ready to be computed: whoever they
+        wake then finds the interpreter's lock free, and the computation waits for nobody.
+        """
         began = time.perf_counter()
-        self._events = []
+        self._hand_out = hand_out
         self._admit()
         self._follow()
         self._sample_known()
@@ -93,7 +99,12 @@ class Scheduler:
         self._compute()
         self.counters.steps += 1
         self.counters.step_seconds += time.perf_counter() - began
-        return self._events
+        return [] if hand_out is not None and self.busy else self.take_due()
+
+    def take_due(self) -> list[tuple[int, Event]]:
+        """The events that nobody has got yet."""
+        due, self._events = self._events, []
+        return due
 
     def _admit(self) -> None:
         slots = self.context.dimensions.slots
@@ -152,6 +163,8 @@ class Scheduler:
     def _decode(self, work: Work) -> int:
         with self._flight:
             self._in_flight = {sequence.id for sequence in work.all()}
+        if self._hand_out is not None and self._events:
+            self._hand_out(self.take_due())
         began = time.perf_counter()
         code = self.batch.decode()
         self.counters.decode_seconds += time.perf_counter() - began

@@ -64,12 +64,11 @@ def start(
 
 
 def environment() -> dict[str, str]:
-    """The environment of a worker: ours without what looks like a secret, passive OpenMP, an absolute home."""
+    """The environment of a worker: ours without what looks like a secret, and with an absolute home."""
     clean = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
     if clean.get("ORCH_HOME"):
         clean["ORCH_HOME"] = os.path.abspath(os.path.expanduser(clean["ORCH_HOME"]))  # noqa: PTH100, PTH111
-    # OpenMP's spinning barriers collapse on a busy machine; libgomp reads this once, when it is loaded.
-    return clean | {"OMP_WAIT_POLICY": "passive"}
+    return clean
 
 
 def _check_installed() -> None:
