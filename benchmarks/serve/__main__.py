@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Aggregate tokens per second over HTTP: our worker beside llama-server (and llama_cpp.server), interleaved.
+"""Tokens per second and time to first token over HTTP: `orch serve` beside llama-server (and llama_cpp.server).
 
-    python benchmarks/serving MODEL.gguf --llama-server FOLDER [--python-server PYTHON] [--reps 5] [--json FILE]
+    python benchmarks/serve MODEL.gguf --llama-server FOLDER [--python-server PYTHON] [--reps 5] [--json FILE]
 
 Per round every server gets the same requests, one after the other, in an order that rotates; a figure is the median
 over the rounds of the ratio within a round. "CPU" is the server's CPU seconds per output token, which a busy machine
-disturbs least.
+disturbs least. `--ours "orch worker"` measures a worker without the gateway in front of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from load import Outcome, run_round
+from load import run_round
 from prompts import body, words
 from servers import Server, Shape
 
@@ -53,27 +53,22 @@ def _make_quiet():
 _quiet = _make_quiet()
 
 
-def requests_of(kind: str, streams: int, rng: random.Random, count, ends, output_tokens: int) -> list[bytes]:
+def prompts_of(kind: str, streams: int, rng: random.Random, count) -> list[str]:
     if kind == "unrelated":
-        return [body(words(rng, 128 - 8, count), output_tokens, ends, "bench") for _ in range(streams)]
+        return [words(rng, 128 - 8, count) for _ in range(streams)]
     prefix = words(rng, 512, count)
-    return [body(f"{prefix} {words(rng, 16, count)}", output_tokens, ends, "bench") for _ in range(streams)]
+    return [f"{prefix} {words(rng, 16, count)}" for _ in range(streams)]
 
 
-def measure(server: Server, bodies: list[bytes]) -> tuple[Outcome, float]:
-    before = server.cpu()
+def measure(server: Server, prompts: list[str], ends: list[int], output_tokens: int) -> dict:
+    bodies = [body(prompt, output_tokens, ends, server.model) for prompt in prompts]
+    before, serving = server.cpu(), server.serving_cpu()
     outcome = run_round(server.port, bodies)
-    return outcome, (server.cpu() - before) / outcome.output_tokens
-
-
-def row_of(rep: int, kind: str, streams: int, server: str, outcome: Outcome, cpu: float) -> dict:
     return {
-        "rep": rep,
-        "kind": kind,
-        "streams": streams,
-        "server": server,
+        "server": server.name,
         "rate": outcome.rate,
-        "cpu_ms": 1000 * cpu,
+        "cpu_ms": 1000 * (server.cpu() - before) / outcome.output_tokens,
+        "serving_ms": 1000 * (server.serving_cpu() - serving) / outcome.output_tokens,
         "ttft": statistics.median(outcome.first_token),
         "output": outcome.output_tokens,
         "prompt": outcome.prompt_tokens,
@@ -84,10 +79,12 @@ def row_of(rep: int, kind: str, streams: int, server: str, outcome: Outcome, cpu
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
+    parser.add_argument("--ours", default="orch", choices=["orch", "orch worker"])
     parser.add_argument("--llama-server", metavar="FOLDER", help="folder of the llama-server binary")
     parser.add_argument("--python-server", metavar="PYTHON", help="a Python with llama-cpp-python[server]")
     parser.add_argument(
-        "--points", default="unrelated:1,unrelated:4,unrelated:8,unrelated:16,shared:4,shared:8,shared:16"
+        "--points",
+        default="unrelated:1,unrelated:4,unrelated:8,unrelated:16,unrelated:32,shared:4,shared:8,shared:16,shared:32",
     )
     parser.add_argument("--reps", type=int, default=5)
     parser.add_argument("--output-tokens", type=int, default=64)
@@ -102,24 +99,22 @@ def main() -> None:
     arguments = parsed()
     points = [(kind, int(streams)) for kind, streams in (p.split(":") for p in arguments.points.split(","))]
     shape = Shape(arguments.model, max(streams for _, streams in points), arguments.context, arguments.threads)
-    peers = {"orch": "", "llama-server": arguments.llama_server, "llama_cpp.server": arguments.python_server}
+    peers = {arguments.ours: "", "llama-server": arguments.llama_server, "llama_cpp.server": arguments.python_server}
     count, ends = tokenizer_of(arguments.model)
     rng = random.Random(arguments.seed)
     rows: list[dict] = []
-    with tempfile.TemporaryDirectory() as logs:
-        servers = [
-            Server(name, shape, peer, Path(logs) / f"{name}.log") for name, peer in peers.items() if peer is not None
-        ]
+    with tempfile.TemporaryDirectory() as folder:
+        servers = [Server(name, shape, peer, Path(folder)) for name, peer in peers.items() if peer is not None]
         try:
             for server in servers:
-                run_round(server.port, requests_of("unrelated", 1, rng, count, ends, 4))
+                measure(server, prompts_of("unrelated", 1, rng, count), ends, 4)
             for rep in range(arguments.reps):
                 for number, (kind, streams) in enumerate(points):
-                    bodies = requests_of(kind, streams, rng, count, ends, arguments.output_tokens)
+                    prompts = prompts_of(kind, streams, rng, count)
                     turn = (rep + number) % len(servers)
                     for server in servers[turn:] + servers[:turn]:
-                        outcome, cpu = measure(server, bodies)
-                        rows.append(row_of(rep, kind, streams, server.name, outcome, cpu))
+                        row = measure(server, prompts, ends, arguments.output_tokens)
+                        rows.append({"rep": rep, "kind": kind, "streams": streams, **row})
                         print(rows[-1], file=sys.stderr, flush=True)
         finally:
             for server in servers:
@@ -130,19 +125,25 @@ def main() -> None:
 
 
 def report(rows: list[dict], points: list[tuple[str, int]]) -> None:
-    names = list(dict.fromkeys(row["server"] for row in rows))
-    print(
-        "| workload | " + " | ".join(f"{name} tokens/s" for name in names) + " | ours ÷ peer (rate) | CPU peer ÷ ours |"
-    )
+    ours, *peers = dict.fromkeys(row["server"] for row in rows)
+    print("| workload | tokens/s: " + ", ".join((ours, *peers)) + " | rate ÷ peer's | CPU: peer's ÷ ours "
+          "| first token: ours s, ÷ peer's | HTTP and JSON, % of CPU |")  # fmt: skip
     for kind, streams in points:
         here = [row for row in rows if (row["kind"], row["streams"]) == (kind, streams)]
-        by = {name: {row["rep"]: row for row in here if row["server"] == name} for name in names}
-        rates = [f"{statistics.median(row['rate'] for row in by[name].values()):.1f}" for name in names]
-        ratios = [(statistics.median(by["orch"][rep]["rate"] / row["rate"] for rep, row in by[name].items()),
-                   statistics.median(row["cpu_ms"] / by["orch"][rep]["cpu_ms"] for rep, row in by[name].items()))
-                  for name in names[1:]]  # fmt: skip
-        print(f"| {kind} × {streams} | " + " | ".join(rates) + " | " + ", ".join(f"{rate:.2f}" for rate, _ in ratios)
-              + " | " + ", ".join(f"{cpu:.2f}" for _, cpu in ratios) + " |")  # fmt: skip
+        by = {name: {row["rep"]: row for row in here if row["server"] == name} for name in (ours, *peers)}
+
+        def middle(name: str, field: str, by: dict = by) -> float:
+            return statistics.median(row[field] for row in by[name].values())
+
+        def ratio(peer: str, field: str, by: dict = by) -> str:
+            return f"{statistics.median(by[ours][rep][field] / row[field] for rep, row in by[peer].items()):.3f}"
+
+        rates = ", ".join(f"{middle(name, 'rate'):.1f}" for name in (ours, *peers))
+        firsts = f"{middle(ours, 'ttft'):.2f}; " + ", ".join(ratio(peer, "ttft") for peer in peers)
+        cpu = ", ".join(f"{1 / float(ratio(peer, 'cpu_ms')):.3f}" for peer in peers)
+        share = 100 * middle(ours, "serving_ms") / middle(ours, "cpu_ms")
+        print(f"| {kind} × {streams} | {rates} | " + ", ".join(ratio(peer, "rate") for peer in peers)
+              + f" | {cpu} | {firsts} | {share:.1f} |")  # fmt: skip
 
 
 if __name__ == "__main__":
