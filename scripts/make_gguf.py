@@ -4,6 +4,10 @@
 
     make_gguf.py tiny   OUT.gguf            ~1.6 MB llama-arch model, byte-level BPE, ChatML template
     make_gguf.py embed  OUT.gguf            ~1.6 MB bert-like encoder (mean pooling), for /v1/embeddings tests
+    make_gguf.py embed-cls  OUT.gguf        the same with WordPiece ([CLS] text [SEP]) and CLS pooling
+    make_gguf.py embed-last OUT.gguf        Qwen3-Embedding-shaped decoder, last-token pooling
+    make_gguf.py rank   OUT.gguf            bert-like cross-encoder with a classification head (one score)
+    make_gguf.py rank-decoder OUT.gguf      Qwen3-Reranker-shaped decoder: yes and no, and a rerank template
     make_gguf.py lora   OUT.gguf --base B   rank-4 LoRA adapter for a model written here
     make_gguf.py small  OUT.gguf            ~42 M parameters, 32k vocabulary, f16 (83 MB): quick throughput tests
     make_gguf.py qwen05 OUT.gguf            Qwen2.5-0.5B-shaped, f16 (0.99 GB); quantise with `quantize`
@@ -17,6 +21,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,7 +167,15 @@ SHAPES = {
     "qwen05": Shape("qwen2", 151936, 896, 24, 14, 2, 4864, 32768, 1e6, 1e-6, True),
     "small": Shape("qwen2", 32000, 512, 8, 8, 4, 1536, 8192, 1e6, 1e-6, True),
     "embed": Shape("bert", 512, 128, 2, 4, 4, 384, 512, eps=1e-12),
+    "embed-cls": Shape("bert", 512, 128, 2, 4, 4, 384, 256, eps=1e-12),
+    "rank": Shape("bert", 512, 128, 2, 4, 4, 384, 256, eps=1e-12),
+    "embed-last": Shape("qwen3", 512, 128, 2, 4, 2, 384, 2048, 1e6, 1e-6),
+    "rank-decoder": Shape("qwen3", 512, 128, 2, 4, 2, 384, 1024, 1e6, 1e-6),
 }
+RERANK = (
+    "<|im_start|>system\nIs the document an answer? yes or no<|im_end|>\n"
+    "<|im_start|>user\n<Query>: {query}\n<Document>: {document}<|im_end|>\n<|im_start|>assistant\n"
+)
 
 
 def _common(w, s: Shape, name: str) -> None:
@@ -174,7 +187,33 @@ def _common(w, s: Shape, name: str) -> None:
     w.add_head_count(s.n_head)
 
 
-def write_decoder(out: str, preset: str, dtype: str, seed: int) -> None:
+def _add_decoder_vocabulary(w, v: Vocab) -> None:
+    w.add_tokenizer_model("gpt2")
+    w.add_tokenizer_pre("qwen2")
+    w.add_token_list(v.tokens)
+    w.add_token_types(v.types)
+    w.add_token_merges(v.merges)
+    w.add_eos_token_id(v.eot)  # as Qwen2.5-Instruct: <|im_end|>
+    w.add_pad_token_id(v.eos)
+    w.add_bos_token_id(v.eos)
+    w.add_add_bos_token(False)
+    w.add_chat_template(CHATML)
+
+
+def _add_decoder_purpose(w, s: Shape, preset: str, matryoshka: Sequence[int]) -> None:
+    import gguf
+
+    if preset == "embed-last":
+        w.add_pooling_type(gguf.PoolingType.LAST)
+        w.add_add_eos_token(True)
+        _add_matryoshka(w, s, matryoshka)
+    if preset == "rank-decoder":
+        w.add_pooling_type(gguf.PoolingType.RANK)
+        w.add_classifier_output_labels(["yes", "no"])
+        w.add_string("tokenizer.chat_template.rerank", RERANK)
+
+
+def write_decoder(out: str, preset: str, dtype: str, seed: int, matryoshka: Sequence[int] = ()) -> None:
     import gguf
 
     s = SHAPES[preset]
@@ -187,16 +226,8 @@ def write_decoder(out: str, preset: str, dtype: str, seed: int) -> None:
     w.add_rope_dimension_count(s.n_embd // s.n_head)
     w.add_vocab_size(s.n_vocab)
     w.add_file_type({"f32": 0, "f16": 1}[dtype])
-    w.add_tokenizer_model("gpt2")
-    w.add_tokenizer_pre("qwen2")
-    w.add_token_list(v.tokens)
-    w.add_token_types(v.types)
-    w.add_token_merges(v.merges)
-    w.add_eos_token_id(v.eot)  # as Qwen2.5-Instruct: <|im_end|>
-    w.add_pad_token_id(v.eos)
-    w.add_bos_token_id(v.eos)
-    w.add_add_bos_token(False)
-    w.add_chat_template(CHATML)
+    _add_decoder_vocabulary(w, v)
+    _add_decoder_purpose(w, s, preset, matryoshka)
 
     rng = np.random.default_rng(seed)
     np_t = np.float16 if dtype == "f16" else np.float32
@@ -211,8 +242,13 @@ def write_decoder(out: str, preset: str, dtype: str, seed: int) -> None:
     kv = s.n_embd // s.n_head * s.n_head_kv
     mat("token_embd.weight", s.n_vocab, s.n_embd, 0.05)  # output is tied
     vec("output_norm.weight", s.n_embd, 1.0)
+    if preset == "rank-decoder":
+        mat("cls.output.weight", 2, s.n_embd, s.n_embd**-0.5)
     for i in range(s.n_layer):
         p = f"blk.{i}."
+        if s.arch == "qwen3":
+            vec(p + "attn_q_norm.weight", s.n_embd // s.n_head, 1.0)
+            vec(p + "attn_k_norm.weight", s.n_embd // s.n_head, 1.0)
         vec(p + "attn_norm.weight", s.n_embd, 1.0)
         vec(p + "ffn_norm.weight", s.n_embd, 1.0)
         mat(p + "attn_q.weight", s.n_embd, s.n_embd, s.n_embd**-0.5)
@@ -229,26 +265,66 @@ def write_decoder(out: str, preset: str, dtype: str, seed: int) -> None:
     _finish(w)
 
 
-def write_embedder(out: str, seed: int) -> None:
-    import gguf
+def wordpieces(n_vocab: int, seed: int = 0) -> Vocab:
+    """A WordPiece vocabulary as llama.cpp stores it: a mark in front of what begins a word, none inside of one."""
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    types = [3, 2, 3, 3, 3]
+    characters = [chr(c) for c in range(33, 127) if not chr(c).isupper()]
+    tokens += ["\u2581" + c for c in characters] + characters
+    rng, seen = random.Random(seed), set(tokens)
+    while len(tokens) < n_vocab:
+        word = "".join(rng.choices("etaoinshrdlcum", k=rng.randint(2, 4)))
+        word = rng.choice(["\u2581", ""]) + word
+        if word not in seen:
+            seen.add(word)
+            tokens.append(word)
+    return Vocab(tokens, types + [1] * (n_vocab - len(types)), [], eos=3, eot=3, bos=2)
 
-    s = SHAPES["embed"]
-    v = bpe_vocab(s.n_vocab, seed)
-    w = gguf.GGUFWriter(out, s.arch)
-    _common(w, s, "random-embed")
-    w.add_layer_norm_eps(s.eps)
-    w.add_causal_attention(False)
-    w.add_pooling_type(gguf.PoolingType.MEAN)
-    w.add_vocab_size(s.n_vocab)
-    w.add_file_type(0)
-    w.add_tokenizer_model("gpt2")
-    w.add_tokenizer_pre("qwen2")
+
+def _add_matryoshka(w, s: Shape, dimensions: Sequence[int]) -> None:
+    """As in a model's config.json where vLLM looks for them; GGUF has no agreed key."""
+    if dimensions:
+        w.add_array(f"{s.arch}.matryoshka_dimensions", list(dimensions))
+
+
+def _add_vocabulary(w, preset: str, n_vocab: int, seed: int) -> None:
+    if preset == "embed":
+        v = bpe_vocab(n_vocab, seed)
+        w.add_tokenizer_model("gpt2")
+        w.add_tokenizer_pre("qwen2")
+        w.add_token_merges(v.merges)
+        w.add_bos_token_id(v.eos)
+        w.add_eos_token_id(v.eos)
+    else:
+        v = wordpieces(n_vocab, seed)
+        w.add_tokenizer_model("bert")
+        w.add_bos_token_id(2)
+        w.add_sep_token_id(3)
+        w.add_unk_token_id(1)
+        w.add_pad_token_id(0)
+        w.add_mask_token_id(4)
     w.add_token_list(v.tokens)
     w.add_token_types(v.types)
-    w.add_token_merges(v.merges)
+
+
+def write_embedder(
+    out: str, seed: int, preset: str = "embed", matryoshka: Sequence[int] = (), *, head: bool = True
+) -> None:
+    """`head` False: a rank model that has lost its classification head."""
+    import gguf
+
+    pooling = {"embed": gguf.PoolingType.MEAN, "embed-cls": gguf.PoolingType.CLS, "rank": gguf.PoolingType.RANK}
+    s = SHAPES[preset]
+    w = gguf.GGUFWriter(out, s.arch)
+    _common(w, s, f"random-{preset}")
+    w.add_layer_norm_eps(s.eps)
+    w.add_causal_attention(False)
+    w.add_pooling_type(pooling[preset])
+    w.add_vocab_size(s.n_vocab)
+    w.add_file_type(0)
     w.add_token_type_count(2)
-    w.add_bos_token_id(v.eos)
-    w.add_eos_token_id(v.eos)
+    _add_vocabulary(w, preset, s.n_vocab, seed)
+    _add_matryoshka(w, s, matryoshka)
     rng = np.random.default_rng(seed)
 
     def mat(name, *shape, std=0.05):
@@ -262,10 +338,15 @@ def write_embedder(out: str, seed: int) -> None:
     mat("position_embd.weight", s.n_ctx, s.n_embd)
     mat("token_types.weight", 2, s.n_embd)
     norm("token_embd_norm")
+    if preset == "rank" and head:
+        mat("cls.weight", s.n_embd, s.n_embd, std=0.1)
+        mat("cls.bias", s.n_embd)
+        mat("cls.output.weight", 1, s.n_embd, std=0.3)
+        mat("cls.output.bias", 1)
     for i in range(s.n_layer):
         p = f"blk.{i}."
         for n in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            mat(p + n + ".weight", s.n_embd, s.n_embd)
+            mat(p + n + ".weight", s.n_embd, s.n_embd, std=0.1)
             mat(p + n + ".bias", s.n_embd)
         norm(p + "attn_output_norm")
         mat(p + "ffn_up.weight", s.n_ff, s.n_embd)
@@ -314,7 +395,7 @@ def quantize(src: str, dst: str, kind: str, n_threads: int = 0) -> None:
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("what", choices=["tiny", "small", "embed", "lora", "qwen05", "quantize"])
+    ap.add_argument("what", choices=[*SHAPES, "lora", "quantize"])
     ap.add_argument("paths", nargs="+")
     ap.add_argument("--base")
     ap.add_argument("--dtype", default=None, choices=["f16", "f32"])
@@ -325,10 +406,10 @@ def main() -> None:
         quantize(*a.paths)
     elif a.what == "lora":
         write_lora(a.paths[0], a.base, a.rank, a.seed)
-    elif a.what == "embed":
-        write_embedder(a.paths[0], a.seed)
+    elif SHAPES[a.what].arch == "bert":
+        write_embedder(a.paths[0], a.seed, a.what)
     else:
-        write_decoder(a.paths[0], a.what, a.dtype or ("f32" if a.what == "tiny" else "f16"), a.seed)
+        write_decoder(a.paths[0], a.what, a.dtype or ("f16" if a.what in ("small", "qwen05") else "f32"), a.seed)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,25 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, cached_property
 from typing import Any
 
 from llama_orch.engine import library
 from llama_orch.engine.long_runs import MAX_RUN, pieces
+from llama_orch.engine.many_names import finder, sections
 from llama_orch_utils.errors import BadRequest, EngineFailed
 
 _PIECE_BYTES = 256
 """Room for one token's text at the first attempt; longer ones say how much they need."""
 _MAX_TEXT_BYTES = 2**30
 """llama_tokenize counts bytes and tokens in 32 bits."""
-_NAMED = 0x1 | 0x8 | 0x10  # the same and LLAMA_TOKEN_ATTR_USER_DEFINED
+_USER_DEFINED = 0x10  # LLAMA_TOKEN_ATTR_USER_DEFINED
+_NAMED = 0x1 | 0x8 | _USER_DEFINED
+_LSTRIP = 1 << 7  # LLAMA_TOKEN_ATTR_LSTRIP
+_LONG = 4096
+"""Characters; shorter texts cannot hold enough names of control tokens to matter."""
 _BPE = 2  # LLAMA_VOCAB_TYPE_BPE
 _CONTROL_OR_UNKNOWN = 0x1 | 0x8  # LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_CONTROL (llama.h)
 
@@ -60,6 +66,18 @@ class Vocabulary:
         self.check((token,))
         return bool(self._lib.llama_vocab_get_attr(self.pointer, token) & _CONTROL_OR_UNKNOWN)
 
+    def is_mark(self, token: int) -> bool:
+        """Whether `token` is no part of any text that a grammar describes, though it may have one.
+
+        Those are the hidden ones, and those that llama.cpp makes visible because models need them within an answer
+        (gpt-oss's `<|end|>`).
+        """
+        if self.is_hidden(token):
+            return True
+        label = self.label(token)
+        added = self._lib.llama_vocab_get_attr(self.pointer, token) & _USER_DEFINED
+        return bool(added) and label.startswith(b"<|") and label.endswith(b"|>")
+
     def piece(self, token: int) -> bytes:
         """The bytes that `token` stands for in an answer; empty for control tokens. Not always whole code points."""
         known = self._pieces.get(token)
@@ -92,14 +110,31 @@ class Vocabulary:
         no end-of-text token is ever appended. Raises BadRequest for text that is not Unicode (lone surrogates: a
         replacement would silently ask another question) or beyond 1 GiB.
         """
-        if len(text) > MAX_RUN and self._is_bpe:
-            found = [token for part in pieces(text, self._names) for token in self._tokens(part, special=special)]
-        else:
-            found = self._tokens(text, special=special)
+        found = [token for part in self._parts(text, special=special) for token in self._tokens(part, special=special)]
         wanted = self.adds_bos if add_bos is None else add_bos
         if wanted and self.bos is not None and (add_bos or found[:1] != [self.bos]):
             found.insert(0, self.bos)
         return found
+
+    def _parts(self, text: str, *, special: bool) -> Iterator[str]:
+        """The text as it is, or cut where that changes no token and llama.cpp would not come through."""
+        parts = sections(text, self._finder(special), self._swallowing) if len(text) > _LONG else (text,)
+        for part in parts:
+            if len(part) > MAX_RUN and self._is_bpe:
+                yield from pieces(part, self._names)
+            else:
+                yield part
+
+    @cache  # noqa: B019 - a vocabulary lives as long as its process
+    def _finder(self, special: bool) -> re.Pattern[str]:  # noqa: FBT001 - a key of the cache
+        """Finds the names that llama.cpp looks for: without `special` only those that the makers added."""
+        wanted = _NAMED if special else _USER_DEFINED
+        return finder(self._names_of(wanted))
+
+    @cached_property
+    def _swallowing(self) -> frozenset[str]:
+        """Names that take the white space before them along."""
+        return frozenset(self._names_of(_LSTRIP))
 
     def _tokens(self, text: str, *, special: bool) -> list[int]:
         data = _utf8(text)
@@ -114,10 +149,22 @@ class Vocabulary:
         return tokens[:count]
 
     @cached_property
+    def infill(self) -> tuple[int, int, int] | None:
+        """The tokens before a prefix, before a suffix, and before the middle that is wanted; None without them."""
+        lib = self._lib
+        found = [
+            ask(self.pointer) for ask in (lib.llama_vocab_fim_pre, lib.llama_vocab_fim_suf, lib.llama_vocab_fim_mid)
+        ]
+        return (found[0], found[1], found[2]) if all(0 <= token < self.n_tokens for token in found) else None
+
+    @cached_property
     def _names(self) -> tuple[str, ...]:
         """The names of tokens that `special` finds in a text: control tokens, and those that the makers added."""
-        attributes = self._lib.llama_vocab_get_attr
-        named = (t for t in range(self.n_tokens) if attributes(self.pointer, t) & _NAMED)
+        return self._names_of(_NAMED)
+
+    def _names_of(self, attributes: int) -> tuple[str, ...]:
+        attribute = self._lib.llama_vocab_get_attr
+        named = (t for t in range(self.n_tokens) if attribute(self.pointer, t) & attributes)
         return tuple(name for t in named if (name := self.label(t).decode("utf-8", "replace")))
 
     def detokenize(self, tokens: Sequence[int], *, special: bool = False) -> bytes:

@@ -10,7 +10,9 @@ from typing import Literal, cast
 
 from llama_orch.wire.dialect import Dialect
 
-Job = Literal["health", "models", "model", "generate", "count"]
+Job = Literal[
+    "health", "metrics", "models", "model", "generate", "count", "embed", "rerank", "tokenize", "detokenize", "template"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,33 @@ class Route:
 
 
 _CHAT = "llama_orch.wire.chat_completions:DIALECT"
+_COMPLETIONS = "llama_orch.wire.completions:DIALECT"
+_RESPONSES = "llama_orch.wire.responses:DIALECT"
+_MESSAGES = "llama_orch.wire.messages:DIALECT"
+_OLLAMA_CHAT = "llama_orch.wire.ollama_chat:DIALECT"
+_OLLAMA_GENERATE = "llama_orch.wire.ollama_generate:DIALECT"
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", "health"),
+    Route("GET", "/metrics", "metrics"),
     Route("GET", "/v1/models", "models"),
     Route("GET", "/v1/models/*", "model"),
     Route("POST", "/v1/chat/completions", "generate", _CHAT),
     Route("POST", "/v1/chat/completions/input_tokens", "count", _CHAT),
+    Route("POST", "/v1/completions", "generate", _COMPLETIONS),
+    Route("POST", "/v1/responses", "generate", _RESPONSES),
+    Route("POST", "/v1/responses/input_tokens", "count", _RESPONSES),
+    Route("POST", "/v1/messages", "generate", _MESSAGES),
+    Route("POST", "/v1/messages/count_tokens", "count", "llama_orch.wire.messages:COUNT"),
+    Route("POST", "/v1/embeddings", "embed", "llama_orch.wire.embeddings:DIALECT"),
+    Route("POST", "/v1/rerank", "rerank", "llama_orch.wire.rerank:DIALECT"),
+    Route("POST", "/tokenize", "tokenize", "llama_orch.wire.tokenize:DIALECT"),
+    Route("POST", "/detokenize", "detokenize", "llama_orch.wire.detokenize:DIALECT"),
+    Route("POST", "/apply-template", "template", "llama_orch.wire.apply_template:DIALECT"),
+    Route("POST", "/api/chat", "generate", _OLLAMA_CHAT),
+    Route("POST", "/api/generate", "generate", _OLLAMA_GENERATE),
+    Route("POST", "/api/embed", "embed", "llama_orch.wire.ollama_embed:DIALECT"),
+    Route("POST", "/api/embeddings", "embed", "llama_orch.wire.ollama_embed:LEGACY"),
 )
 
 
