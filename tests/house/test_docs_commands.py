@@ -18,8 +18,16 @@ from environments import ROOT
 from llama_orch_utils.testing import FakeTap
 
 PAGES = ["README.md", "docs/tutorials/first-run.md", "docs/how-to/run.md", "docs/how-to/chat.md",
-         "docs/how-to/applets.md", "docs/how-to/own-model.md", "applets/summarize/README.md"]  # fmt: skip
+         "docs/how-to/structured-output.md", "docs/how-to/tools.md", "docs/how-to/attachments.md",
+         "docs/how-to/applets.md", "docs/how-to/own-model.md", "applets/summarize/README.md",
+         *(str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs/how-to/clients").glob("*.md")))]  # fmt: skip
 FILES = ["notes.txt", "plan.md", "error.log", "question.txt", "report.txt", "README.md"]
+CODE = {
+    "weather.py": "from llama_orch_utils import tool\n\n@tool\ndef weather(city: str, days: int = 1) -> str:\n"
+                  "    'Weather of a city.'\n    return f'rain in {city} for {days} days'\n",
+    "weather.json": '{"type": "object", "properties": {"sunny": {"type": "boolean"}}, "required": ["sunny"],'
+                    ' "additionalProperties": false}',
+}  # fmt: skip
 MODELS = [
     "Downloads/Qwen3-0.6B-Q8_0.gguf",
     "models/qwen3-0.6b-q8_0.gguf",
@@ -44,6 +52,8 @@ def home(orch_home: Path, tmp_path: Path, demo_gguf: Path, monkeypatch: pytest.M
     """A home with the files and models that the pages speak of, and a public tap."""
     for name in FILES:
         (tmp_path / name).write_text("What is the Public Tap?\n")
+    for name, text in CODE.items():
+        (tmp_path / name).write_text(text)
     for name in MODELS:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(demo_gguf, tmp_path / name)
@@ -77,6 +87,16 @@ def chatted(command: str, home: Path) -> int:
     return shell.exitstatus or 0
 
 
+def served(command: str, home: Path) -> int:
+    """The exit code of a server that was told to end once it was ready."""
+    anywhere = re.sub(r" --port \d+", "", command) + " --port 0"
+    with subprocess.Popen(["bash", "-c", f"exec {anywhere}"], stdout=subprocess.PIPE, text=True, cwd=home) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("ready: "), command
+        server.terminate()
+        return server.wait(60)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_do_what_they_should(page: str, home: Path) -> None:
     commands = list(commands_of(page))
@@ -87,6 +107,9 @@ def test_the_commands_of_a_page_do_what_they_should(page: str, home: Path) -> No
     for command in commands:
         if command.startswith("orch chat"):
             assert chatted(command, home) == 0, command
+            continue
+        if command.startswith("orch serve"):
+            assert served(command, home) == 0, command
             continue
         done = typed(command, home)
         if " -x " in command:  # the demo writes no code, and says so

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Content blocks: what a message of the conversation is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llama_orch.wire.fields import Fields, kind, unsupported
+from llama_orch.wire.json_body import Json, pointer
+from llama_orch.wire.messages.signature import recall
+from llama_orch_utils.errors import BadRequest
+
+MAX_BLOCKS = 4096
+PARAGRAPH = "\n\n"
+"""Between two text blocks: they are separate paragraphs, and Claude Code sends its reminders as blocks of their own."""
+
+# The same prompt with and without them: prompt caching is automatic here, citations need documents.
+WITHOUT_EFFECT = ("cache_control", "citations")
+_SEEN = "this server reads text only: describe what it shows as text"
+_REFUSED = {
+    "image": _SEEN,
+    "document": "send the document's text as a text block",
+    "search_result": "send the result's text as a text block",
+    "container_upload": "files are not kept here",
+}
+
+
+@dataclass(slots=True)
+class Result:
+    """What a tool gave: the call's id and its text; `references` are names of tools that it brought in."""
+
+    call: str
+    text: str
+    references: list[str] = field(default_factory=list[str])
+
+
+@dataclass(slots=True)
+class Content:
+    """What one message holds, each sort in order."""
+
+    texts: list[str] = field(default_factory=list[str])
+    thoughts: list[str] = field(default_factory=list[str])
+    calls: list[Json] = field(default_factory=list[Json])
+    results: list[Result] = field(default_factory=list[Result])
+
+
+def read_content(fields: Fields, sorts: tuple[str, ...]) -> Content:
+    """The field `content`: a string, or a list of blocks of the given `sorts`.
+
+    Raises BadRequest, UnsupportedByTarget with the block's JSON pointer.
+    """
+    value = fields.take("content")
+    where = fields.at("content")
+    if isinstance(value, str):
+        return Content([value])
+    if not isinstance(value, list):
+        raise BadRequest(f"content must be a string or a list of blocks, not {kind(value)}", param=where)
+    if len(value) > MAX_BLOCKS:
+        raise BadRequest(f"content has {len(value)} blocks; {MAX_BLOCKS} are the most", param=where)
+    content = Content()
+    for index, item in enumerate(value):
+        _read_block(block_fields(item, pointer(where, index)), sorts, content)
+    return content
+
+
+def block_fields(item: Json, where: str) -> Fields:
+    """A block's fields. Raises BadRequest for what is no object."""
+    if not isinstance(item, dict):
+        raise BadRequest(f"a content block must be an object, not {kind(item)}", param=where)
+    return Fields(item, where)
+
+
+def read_texts(fields: Fields, name: str) -> list[str]:
+    """A field that is a string or a list of text blocks; empty when absent."""
+    value = fields.take(name)
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    where = fields.at(name)
+    if not isinstance(value, list) or len(value) > MAX_BLOCKS:
+        raise BadRequest(f"{name} must be a string or a list of up to {MAX_BLOCKS} text blocks", param=where)
+    content = Content()
+    for index, item in enumerate(value):
+        _read_block(block_fields(item, pointer(where, index)), ("text",), content)
+    return content.texts
+
+
+def _read_block(fields: Fields, sorts: tuple[str, ...], content: Content) -> None:
+    sort = fields.text("type")
+    if sort is None:
+        raise BadRequest("a content block must have a type", param=fields.at("type"))
+    if sort not in sorts:
+        raise unsupported(f"a block of type {sort[:64]}", fields.where, _REFUSED.get(sort))
+    if sort == "text":
+        content.texts.append(_required(fields, "text"))
+    elif sort == "thinking":
+        thought = _required(fields, "thinking")
+        held = recall(fields.text("signature") or "")
+        content.thoughts.append(thought or held)
+    elif sort == "redacted_thinking":
+        _required(fields, "data")  # somebody else's secret: nothing that a model of this server could read
+    elif sort == "tool_use":
+        content.calls.append(_call(fields))
+    else:
+        content.results.append(_result(fields))
+    fields.ignore(WITHOUT_EFFECT)
+    fields.refuse_rest()
+
+
+def _call(fields: Fields) -> Json:
+    values = fields.object("input")
+    if values is None:
+        raise BadRequest("a tool_use block must have an input", param=fields.at("input"))
+    function: dict[str, Json] = {"name": _required(fields, "name"), "arguments": values.members()}
+    fields.ignore(("caller", "toolset_name"))
+    return {"type": "function", "id": _required(fields, "id"), "function": function}
+
+
+def _result(fields: Fields) -> Result:
+    result = Result(_required(fields, "tool_use_id"), "")
+    value = fields.take("content")
+    if isinstance(value, str):
+        texts = [value]
+    elif value is None:
+        texts = []
+    else:
+        texts = _result_blocks(value, fields.at("content"), result)
+    result.text = PARAGRAPH.join(text for text in texts if text)
+    if fields.flag("is_error") and not result.text.lower().startswith(("error", "<tool_use_error>")):
+        result.text = f"Error: {result.text}"  # no chat template has a mark for it
+    fields.ignore(("toolset_name",))
+    return result
+
+
+def _result_blocks(value: Json, where: str, result: Result) -> list[str]:
+    if not isinstance(value, list) or len(value) > MAX_BLOCKS:
+        raise BadRequest(f"content must be a string or a list of up to {MAX_BLOCKS} blocks", param=where)
+    texts = Content()
+    for index, item in enumerate(value):
+        fields = block_fields(item, pointer(where, index))
+        if item and fields.members().get("type") == "tool_reference":
+            name = _reference(fields)
+            result.references.append(name)
+            texts.texts.append(f"Tool {name} is available now.")
+        else:
+            _read_block(fields, ("text",), texts)
+    return texts.texts
+
+
+def _reference(fields: Fields) -> str:
+    fields.ignore(("type", *WITHOUT_EFFECT))
+    name = _required(fields, "tool_name")
+    fields.refuse_rest()
+    return name
+
+
+def _required(fields: Fields, name: str) -> str:
+    value = fields.text(name)
+    if value is None:
+        raise BadRequest(f"{name} is missing", param=fields.at(name))
+    return value
