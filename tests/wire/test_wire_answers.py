@@ -15,7 +15,7 @@ from llama_orch.engine.records import TokenLogprob
 from llama_orch.wire import envelope, routes
 from llama_orch.wire.chat_completions import DIALECT
 from llama_orch.wire.chat_completions.stream import ChunkStream
-from llama_orch.wire.generation import Chat, Generation, Head, Whole
+from llama_orch.wire.generation import Chat, Choice, Generation, Head, Whole
 from llama_orch.wire.models import ModelEntry, listing, one
 from llama_orch_utils.errors import (
     BadRequest,
@@ -45,15 +45,15 @@ def events(frames: bytes) -> list[Any]:
 
 @given(st.text(st.characters(exclude_categories=("Cs",))))
 def test_any_text_survives_the_fast_path(text: str) -> None:
-    frame = ChunkStream(HEAD, Generation(Chat(()))).piece(text)
+    frame = ChunkStream(HEAD, Generation((Chat(()),))).text(0, text)
     (chunk,) = events(frame)
     assert chunk["choices"] == [{"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}]
     assert (chunk["id"], chunk["model"], chunk["object"]) == (HEAD.id, HEAD.model, "chat.completion.chunk")
 
 
 def test_a_stream_from_start_to_end() -> None:
-    stream = DIALECT.stream(HEAD, Generation(Chat(()), include_usage=True))
-    frames = stream.start() + stream.piece("x", ()) + stream.finish("length", USAGE)
+    stream = DIALECT.stream(HEAD, Generation((Chat(()),), include_usage=True))
+    frames = stream.start(USAGE) + stream.text(0, "x", ()) + stream.finish(0, "length", None) + stream.end(USAGE)
     first, text, last, usage, done = events(frames)
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert text["usage"] is None
@@ -64,13 +64,14 @@ def test_a_stream_from_start_to_end() -> None:
         "completion_tokens": 2,
         "total_tokens": 7,
         "prompt_tokens_details": {"cached_tokens": 3},
+        "completion_tokens_details": {"reasoning_tokens": 0},
     }
     assert done == "[DONE]"
-    assert "usage" not in events(ChunkStream(HEAD, Generation(Chat(()))).finish("stop", USAGE))[0]
+    assert "usage" not in events(ChunkStream(HEAD, Generation((Chat(()),))).finish(0, "stop", None))[0]
 
 
 def test_a_failed_stream_ends_with_the_error_and_nothing_else() -> None:
-    (event,) = events(ChunkStream(HEAD, Generation(Chat(()))).fail(EngineFailed("it\n\ndied", last_words="secret")))
+    (event,) = events(ChunkStream(HEAD, Generation((Chat(()),))).fail(EngineFailed("it\n\ndied", last_words="secret")))
     assert event["error"]["message"] == "it\n\ndied"
     assert "secret" not in json.dumps(event)
 
@@ -78,14 +79,14 @@ def test_a_failed_stream_ends_with_the_error_and_nothing_else() -> None:
 def test_log_probabilities() -> None:
     rival = TokenLogprob(2, b"\xe2\x82", float("-inf"))
     token = TokenLogprob(1, "€".encode(), -0.5, (rival,))
-    (chunk,) = events(ChunkStream(HEAD, Generation(Chat(()))).piece("€", (token,)))
+    (chunk,) = events(ChunkStream(HEAD, Generation((Chat(()),))).text(0, "€", (token,)))
     (entry,) = chunk["choices"][0]["logprobs"]["content"]
     assert (entry["token"], entry["bytes"], entry["logprob"]) == ("€", [226, 130, 172], -0.5)
     assert entry["top_logprobs"] == [{"token": "�", "logprob": -9999.0, "bytes": [226, 130]}]
 
 
 def test_a_whole_answer() -> None:
-    found = json.loads(DIALECT.answer(HEAD, Whole("ä\n", "stop", USAGE)))
+    found = json.loads(DIALECT.answer(HEAD, Whole((Choice("ä\n", "stop"),), USAGE), Generation((Chat(()),))))
     assert found["choices"][0]["message"] == {"role": "assistant", "content": "ä\n", "refusal": None}
     assert found["choices"][0]["finish_reason"] == "stop"
     assert found["choices"][0]["logprobs"] is None
@@ -127,7 +128,9 @@ def test_routes_are_data_that_loads() -> None:
     assert routes.matching("/") == ()
     for route in routes.ROUTES:
         if route.dialect:
-            assert routes.load(route.dialect).id_prefix
+            dialect = routes.load(route.dialect)
+            assert callable(dialect.parse)
+            assert callable(dialect.failure)
 
 
 def test_models() -> None:
@@ -137,7 +140,7 @@ def test_models() -> None:
 
 
 def test_a_frame_costs_at_most_three_microseconds() -> None:
-    stream = ChunkStream(HEAD, Generation(Chat(()), include_usage=True))
+    stream = ChunkStream(HEAD, Generation((Chat(()),), include_usage=True))
     best = min(_seconds(stream) for _ in range(20))
     assert best / 1000 < 3e-6
 
@@ -145,5 +148,5 @@ def test_a_frame_costs_at_most_three_microseconds() -> None:
 def _seconds(stream: ChunkStream) -> float:
     began = time.process_time()
     for _ in range(1000):
-        stream.piece(" token", ())
+        stream.text(0, " token", ())
     return time.process_time() - began

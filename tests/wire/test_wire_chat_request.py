@@ -6,31 +6,42 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llama_orch.wire import envelope
 from llama_orch.wire.chat_completions.request import parse
-from llama_orch.wire.generation import Chat, Generation
+from llama_orch.wire.chat_completions.schema import REQUEST
+from llama_orch.wire.generation import Chat, Generation, Thinking, Tool, ToolWish
 from llama_orch_utils.errors import BadRequest, RequestError, UnsupportedByTarget
 
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
+ANSWERED: dict[str, Any] = {"role": "user", "content": "q"}
+CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+CALLING: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+
+SCHEMA = jsonschema.Draft202012Validator(REQUEST)
 
 
 def ask(**fields: Any) -> Generation:
-    return parse(json.dumps(HELLO | fields).encode())
+    generation = parse(json.dumps(HELLO | fields).encode())
+    SCHEMA.validate(HELLO | fields)  # what is taken is described
+    return generation
 
 
 def chat(*messages: Any) -> Chat:
-    prompt = ask(messages=list(messages)).prompt
+    prompt = ask(messages=list(messages)).prompts[0]
     assert isinstance(prompt, Chat)
     return prompt
 
 
 def test_the_least_that_can_be_asked() -> None:
     generation = ask()
-    assert generation == Generation(prompt=Chat(({"role": "user", "content": "Hello"},)))
+    assert generation == Generation(prompts=(Chat(({"role": "user", "content": "Hello"},)),))
 
 
 def test_every_parameter_arrives() -> None:
@@ -57,13 +68,14 @@ def test_every_parameter_arrives() -> None:
         grammar='root ::= "x"',
         user="u",
         metadata={"a": "b"},
-        n=1,
+        n=3,
         tools=[],
         tool_choice="none",
         response_format={"type": "text"},
     )
     assert (generation.model, generation.stream, generation.include_usage) == ("m", True, True)
     assert (generation.max_tokens, generation.stop, generation.cache) == (7, ("a", "b"), False)
+    assert generation.n == 3
     wish = generation.sampling
     assert (wish.temperature, wish.top_k, wish.top_p, wish.min_p, wish.typical_p) == (0.5, 3, 0.25, 0.125, 0.75)
     assert (wish.repeat_penalty, wish.frequency_penalty, wish.presence_penalty) == (1.5, -2.0, 2.0)
@@ -101,6 +113,62 @@ def test_a_last_assistant_message_is_the_beginning_of_the_answer() -> None:
     assert found == Chat(({"role": "user", "content": "q"},), prefill="The ")
 
 
+def test_calls_and_their_results_in_the_history() -> None:
+    found = chat(
+        ANSWERED,
+        CALLING | {"annotations": [], "audio": None, "function_call": None},
+        {"role": "tool", "content": "r", "tool_call_id": "c1"},
+        {"role": "assistant", "refusal": "no"},
+        {"role": "assistant", "tool_calls": [{"id": "c2", "function": {"name": "g", "arguments": ""}}]},
+        {"role": "tool", "content": "s"},
+    )
+    assert found.turns[1:] == (
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"type": "function", "id": "c1", "function": {"name": "f", "arguments": {"a": 1}}}],
+        },
+        {"role": "tool", "content": "r", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "no"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"type": "function", "id": "c2", "function": {"name": "g", "arguments": {}}}],
+        },
+        {"role": "tool", "content": "s"},
+    )
+
+
+def test_tools() -> None:
+    assert ask().tools is None
+    assert ask(tools=[], tool_choice="auto").tools is None
+    other = {"type": "function", "function": {"name": "g", "description": "d", "strict": True, "parameters": {}}}
+    wish = ask(tools=[TOOL, other]).tools
+    assert wish == ToolWish(
+        (
+            Tool("f", "", {"type": "object"}, None, "/tools/0/function/parameters"),
+            Tool("g", "d", {}, True, "/tools/1/function/parameters"),
+        )
+    )
+    named = {"type": "function", "function": {"name": "g"}}
+    for choice, expected in (("none", "none"), ("auto", "auto"), ("required", "required"), (named, "named")):
+        wish = ask(tools=[TOOL, other], tool_choice=choice, parallel_tool_calls=False).tools
+        assert wish is not None
+        assert (wish.choice, wish.name, wish.parallel) == (expected, "g" if choice is named else None, False)
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [named]}}
+    wish = ask(tools=[TOOL, other], tool_choice=allowed).tools
+    assert wish is not None
+    assert ([tool.name for tool in wish.tools], wish.choice) == (["g"], "required")
+
+
+def test_thinking_and_variables_of_the_template() -> None:
+    assert ask(reasoning_effort="high").thinking == Thinking(enabled=True, effort="high")
+    assert ask(reasoning_effort="none").thinking == Thinking(enabled=False, effort="none")
+    (prompt,) = ask(chat_template_kwargs={"enable_thinking": False}).prompts
+    assert isinstance(prompt, Chat)
+    assert prompt.template == {"enable_thinking": False}
+
+
 def test_schemas() -> None:
     schema = {"type": "object", "properties": {"ä": {"type": "string"}}}
     strict = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}}
@@ -112,29 +180,44 @@ def test_schemas() -> None:
     assert json.loads(ask(response_format=llama_cpp).sampling.json_schema or "") == schema
 
 
-@pytest.mark.parametrize(
-    ("fields", "pointer"),
-    [
-        ({"tools": [{"type": "function"}]}, "/tools"),
-        ({"functions": [{}]}, "/functions"),
-        ({"tool_choice": "required"}, "/tool_choice"),
-        ({"n": 2}, "/n"),
-        ({"modalities": ["text", "audio"]}, "/modalities"),
-        ({"store": True}, "/store"),
-        ({"reasoning_effort": "high"}, "/reasoning_effort"),
-        ({"mirostat": 2}, "/mirostat"),
-        ({"a/b~c": 1}, "/a~1b~0c"),
-        ({"stream": True, "stream_options": {"later": 1}}, "/stream_options/later"),
-        ({"response_format": {"type": "text", "x": 1}}, "/response_format/x"),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
-            "/messages/0/content/0",
-        ),
-        ({"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}]}, "/messages/0/tool_calls"),
-        ({"messages": [{"role": "assistant", "content": "", "tool_calls": [{}]}]}, "/messages/0/tool_calls"),
-        ({"messages": [{"role": "user", "content": "a", "weight": 1}]}, "/messages/0/weight"),
-    ],
-)
+UNSERVED: list[tuple[dict[str, Any], str]] = [
+    ({"tools": [{"type": "custom", "custom": {"name": "a"}}]}, "/tools/0"),
+    ({"tools": [TOOL], "tool_choice": {"type": "custom", "custom": {"name": "a"}}}, "/tool_choice"),
+    ({"tools": [{"type": "function", "function": {"name": "a", "later": 1}}]}, "/tools/0/function/later"),
+    ({"functions": [{}]}, "/functions"),
+    ({"function_call": {"name": "a"}}, "/function_call"),
+    ({"verbosity": "low"}, "/verbosity"),
+    ({"web_search_options": {}}, "/web_search_options"),
+    ({"moderation": {"model": "m"}}, "/moderation"),
+    ({"audio": {}}, "/audio"),
+    ({"modalities": ["text", "audio"]}, "/modalities"),
+    ({"store": True}, "/store"),
+    ({"mirostat": 2}, "/mirostat"),
+    ({"a/b~c": 1}, "/a~1b~0c"),
+    ({"stream": True, "stream_options": {"later": 1}}, "/stream_options/later"),
+    ({"response_format": {"type": "text", "x": 1}}, "/response_format/x"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+        "/messages/0/content/0",
+    ),
+    ({"messages": [{"role": "function", "name": "f", "content": "a"}]}, "/messages/0/role"),
+    ({"messages": [ANSWERED, {"role": "assistant", "function_call": {}}]}, "/messages/1/function_call"),
+    ({"messages": [ANSWERED, {"role": "assistant", "audio": {"id": "a"}}]}, "/messages/1/audio"),
+    ({"messages": [ANSWERED, CALLING]}, "/messages/1/tool_calls"),
+    (
+        {"messages": [ANSWERED, {"role": "assistant", "content": "a", "reasoning_content": "b"}]},
+        "/messages/1/reasoning_content",
+    ),
+    (
+        {"messages": [ANSWERED, {"role": "assistant", "tool_calls": [{"type": "custom"}]}]},
+        "/messages/1/tool_calls/0",
+    ),
+    ({"messages": [{"role": "user", "content": "a", "tool_calls": [CALL]}]}, "/messages/0/tool_calls"),
+    ({"messages": [{"role": "user", "content": "a", "weight": 1}]}, "/messages/0/weight"),
+]
+
+
+@pytest.mark.parametrize(("fields", "pointer"), UNSERVED)
 def test_what_would_change_the_answer_is_refused_by_name(fields: dict[str, Any], pointer: str) -> None:
     with pytest.raises(UnsupportedByTarget) as caught:
         ask(**fields)
@@ -142,58 +225,114 @@ def test_what_would_change_the_answer_is_refused_by_name(fields: dict[str, Any],
     assert caught.value.hint
 
 
-@pytest.mark.parametrize(
-    ("fields", "pointer"),
-    [
-        ({"messages": []}, "/messages"),
-        ({"messages": None}, "/messages"),
-        ({"messages": "hi"}, "/messages"),
-        ({"messages": [7]}, "/messages/0"),
-        ({"messages": [{"content": "a"}]}, "/messages/0/role"),
-        ({"messages": [{"role": "king", "content": "a"}]}, "/messages/0/role"),
-        ({"messages": [{"role": "user"}]}, "/messages/0/content"),
-        ({"messages": [{"role": "user", "content": 7}]}, "/messages/0/content"),
-        ({"messages": [{"role": "user", "content": []}]}, "/messages/0/content"),
-        ({"messages": [{"role": "user", "content": [{"text": "a"}]}]}, "/messages/0/content/0/type"),
-        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "/messages/0/content/0/text"),
-        ({"messages": [{"role": "assistant", "content": "a"}]}, "/messages/0"),
-        ({"messages": [{"role": "user", "content": "a"}] * 4097}, "/messages"),
-        ({"temperature": -0.1}, "/temperature"),
-        ({"temperature": "hot"}, "/temperature"),
-        ({"temperature": True}, "/temperature"),
-        ({"temperature": 10**400}, "/temperature"),
-        ({"top_p": 1.01}, "/top_p"),
-        ({"top_k": 2**31}, "/top_k"),
-        ({"top_k": 1.5}, "/top_k"),
-        ({"seed": 2**64}, "/seed"),
-        ({"max_tokens": 0}, "/max_tokens"),
-        ({"max_tokens": 3, "max_completion_tokens": 4}, "/max_tokens"),
-        ({"stop": [""]}, "/stop"),
-        ({"stop": ["a"] * 17}, "/stop"),
-        ({"stop": {"a": 1}}, "/stop"),
-        ({"stream": 1}, "/stream"),
-        ({"stream_options": {"include_usage": True}}, "/stream_options"),
-        ({"logit_bias": {"x": 1}}, "/logit_bias/x"),
-        ({"logit_bias": {"٣": 1}}, "/logit_bias/٣"),
-        ({"logit_bias": {"1": 101}}, "/logit_bias/1"),
-        ({"logit_bias": {str(i): 1 for i in range(1025)}}, "/logit_bias"),
-        ({"top_logprobs": 3}, "/top_logprobs"),
-        ({"logprobs": True, "top_logprobs": 21}, "/top_logprobs"),
-        ({"response_format": "json"}, "/response_format"),
-        ({"response_format": {"type": "xml"}}, "/response_format/type"),
-        ({"response_format": {"type": "json_schema"}}, "/response_format/json_schema"),
-        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "/response_format/json_schema/schema"),
-        ({"response_format": {"type": "json_object"}, "grammar": "root ::= x"}, "/grammar"),
-        ({"grammar": " "}, "/grammar"),
-        ({"grammar": "root ::= \0"}, "/grammar"),
-        ({"model": "m" * 2000}, "/model"),
-    ],
-)
+NONSENSE: list[tuple[dict[str, Any], str]] = [
+    ({"messages": []}, "/messages"),
+    ({"messages": None}, "/messages"),
+    ({"messages": "hi"}, "/messages"),
+    ({"messages": [7]}, "/messages/0"),
+    ({"messages": [{"content": "a"}]}, "/messages/0/role"),
+    ({"messages": [{"role": "king", "content": "a"}]}, "/messages/0/role"),
+    ({"messages": [{"role": "user"}]}, "/messages/0/content"),
+    ({"messages": [{"role": "user", "content": 7}]}, "/messages/0/content"),
+    ({"messages": [{"role": "user", "content": []}]}, "/messages/0/content"),
+    ({"messages": [{"role": "user", "content": [{"text": "a"}]}]}, "/messages/0/content/0/type"),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "/messages/0/content/0/text"),
+    ({"messages": [{"role": "assistant", "content": "a"}]}, "/messages/0"),
+    ({"messages": [{"role": "user", "content": "a"}] * 4097}, "/messages"),
+    ({"temperature": -0.1}, "/temperature"),
+    ({"temperature": "hot"}, "/temperature"),
+    ({"temperature": True}, "/temperature"),
+    ({"temperature": 10**400}, "/temperature"),
+    ({"top_p": 1.01}, "/top_p"),
+    ({"top_k": 2**31}, "/top_k"),
+    ({"top_k": 1.5}, "/top_k"),
+    ({"seed": 2**64}, "/seed"),
+    ({"max_tokens": 0}, "/max_tokens"),
+    ({"max_tokens": 3, "max_completion_tokens": 4}, "/max_tokens"),
+    ({"stop": [""]}, "/stop"),
+    ({"stop": ["a"] * 17}, "/stop"),
+    ({"stop": {"a": 1}}, "/stop"),
+    ({"stream": 1}, "/stream"),
+    ({"stream_options": {"include_usage": True}}, "/stream_options"),
+    ({"logit_bias": {"x": 1}}, "/logit_bias/x"),
+    ({"logit_bias": {"٣": 1}}, "/logit_bias/٣"),
+    ({"logit_bias": {"1": 101}}, "/logit_bias/1"),
+    ({"logit_bias": {str(i): 1 for i in range(1025)}}, "/logit_bias"),
+    ({"top_logprobs": 3}, "/top_logprobs"),
+    ({"logprobs": True, "top_logprobs": 21}, "/top_logprobs"),
+    ({"response_format": "json"}, "/response_format"),
+    ({"response_format": {"type": "xml"}}, "/response_format/type"),
+    ({"response_format": {"type": "json_schema"}}, "/response_format/json_schema"),
+    ({"response_format": {"type": "json_schema", "json_schema": {}}}, "/response_format/json_schema/schema"),
+    ({"response_format": {"type": "json_object"}, "grammar": "root ::= x"}, "/grammar"),
+    ({"grammar": " "}, "/grammar"),
+    ({"n": 0}, "/n"),
+    ({"n": 129}, "/n"),
+    ({"reasoning_effort": "huge"}, "/reasoning_effort"),
+    ({"chat_template_kwargs": {"messages": []}}, "/chat_template_kwargs/messages"),
+    ({"tools": [{"type": "function"}]}, "/tools/0/function"),
+    ({"tools": [{"function": {"name": "f"}}]}, "/tools/0/type"),
+    ({"tools": ["f"]}, "/tools/0"),
+    ({"tools": [TOOL, TOOL]}, "/tools/1/function/name"),
+    ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "/tools/0/function/name"),
+    ({"tools": [{"type": "function", "function": {"name": "f" * 129}}]}, "/tools/0/function/name"),
+    (
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "string"}}}]},
+        "/tools/0/function/parameters/type",
+    ),
+    ({"tools": [TOOL] * 1025}, "/tools"),
+    ({"tool_choice": "required"}, "/tool_choice"),
+    ({"tools": [TOOL], "tool_choice": "any"}, "/tool_choice"),
+    ({"tools": [TOOL], "tool_choice": {"type": "function"}}, "/tool_choice"),
+    (
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}},
+        "/tool_choice/function/name",
+    ),
+    ({"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "/tool_choice/allowed_tools"),
+    ({"messages": [ANSWERED, {"role": "assistant", "tool_calls": [7]}]}, "/messages/1/tool_calls/0"),
+    ({"messages": [ANSWERED, {"role": "assistant", "tool_calls": [{}]}]}, "/messages/1/tool_calls/0/function"),
+    (
+        {"messages": [ANSWERED, {"role": "assistant", "tool_calls": [{"function": {"arguments": "{}"}}]}]},
+        "/messages/1/tool_calls/0/function/name",
+    ),
+    *(
+        (
+            {"messages": [ANSWERED, {"role": "assistant", "tool_calls": [{"function": {"name": "f"} | wrong}]}]},
+            "/messages/1/tool_calls/0/function/arguments",
+        )
+        for wrong in ({"arguments": "{"}, {"arguments": "[]"}, {"arguments": 7}, {"arguments": '{"a": NaN}'})
+    ),
+    ({"grammar": "root ::= \0"}, "/grammar"),
+    ({"model": "m" * 2000}, "/model"),
+]
+
+
+@pytest.mark.parametrize(("fields", "pointer"), NONSENSE)
 def test_nonsense_is_refused_with_its_pointer(fields: dict[str, Any], pointer: str) -> None:
     with pytest.raises(BadRequest) as caught:
         ask(**fields)
     assert (caught.value.param, caught.value.status) == (pointer, 400)
     json.loads(envelope.render(caught.value))
+
+
+# What one schema cannot say: two fields that differ, names that must be among others, JSON within a string.
+BEYOND_SCHEMAS = (
+    "max_tokens and max_completion_tokens differ",
+    "there are two tools named",
+    "there is no tool",
+    "tool_choice asks for a call",
+    "grammar and response_format exclude each other",
+    "an answer can only be continued",
+    "an answer that goes on after",
+    "arguments must be a JSON object as text",
+)
+
+
+@pytest.mark.parametrize("fields", [fields for fields, _ in (*UNSERVED, *NONSENSE)])
+def test_what_is_refused_is_not_described(fields: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest) as caught:
+        ask(**fields)
+    assert SCHEMA.is_valid(HELLO | fields) == caught.value.message.startswith(BEYOND_SCHEMAS), caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -264,6 +403,11 @@ NAMES = [
     "metadata",
     "tools",
     "tool_choice",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "chat_template_kwargs",
+    "function",
+    "arguments",
     "role",
     "content",
     "type",
@@ -286,7 +430,11 @@ bodies = st.builds(
 @settings(max_examples=300, deadline=None)
 @given(bodies)
 def test_any_json_is_a_generation_or_a_typed_error(body: dict[str, Any]) -> None:
-    _is_sound(json.dumps(body).encode("utf-8", "surrogatepass"))
+    refusal = _is_sound(json.dumps(body).encode("utf-8", "surrogatepass"))
+    if refusal is None:
+        SCHEMA.validate(body)
+    elif refusal.code != "invalid_json" and SCHEMA.is_valid(body):
+        assert refusal.message.startswith(BEYOND_SCHEMAS)
 
 
 @settings(max_examples=300, deadline=None)
@@ -304,16 +452,17 @@ def test_a_cut_or_flipped_body_is_sound(data: st.DataObject) -> None:
     _is_sound(bytes(body[: data.draw(st.integers(1, len(body)))]))
 
 
-def _is_sound(body: bytes) -> None:
+def _is_sound(body: bytes) -> RequestError | None:
     try:
         generation = parse(body)
     except RequestError as error:  # anything else fails the test by itself
         refusal = error
     else:
-        assert isinstance(generation.prompt, Chat)
-        assert generation.prompt.turns
-        for turn in generation.prompt.turns:
-            "".join(turn.values()).encode()
-        return
+        (prompt,) = generation.prompts
+        assert isinstance(prompt, Chat)
+        assert prompt.turns
+        json.dumps(prompt.turns, ensure_ascii=False).encode()
+        return None
     assert refusal.status == 400
     assert json.loads(envelope.render(refusal))["error"]["code"] == refusal.code
+    return refusal

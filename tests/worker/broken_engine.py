@@ -15,10 +15,10 @@ from llama_orch.worker.__main__ import main
 step, load = Scheduler.step, Model.load
 
 
-def failing(scheduler: Scheduler) -> list[object]:
+def failing(scheduler: Scheduler, *rest: object) -> list[object]:
     if scheduler.counters.steps >= 20:
         raise RuntimeError("a planted defect")
-    return step(scheduler)
+    return step(scheduler, *rest)
 
 
 def slow(*arguments: object) -> Model:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tool_model import tool_model
 from worker_process import Worker, start
 
 
@@ -43,3 +44,12 @@ def start_worker(home: Path, tiny_gguf: Path) -> Iterator[Callable[..., Worker]]
     yield begin
     for one in running:
         one.end()
+
+
+@pytest.fixture(scope="module")
+def tool_worker(home: Path, shared_folder: Path) -> Iterator[Worker]:
+    """A worker whose chat template knows tools and thoughts: 4 slots of 4096 tokens."""
+    running = start(home, tool_model(shared_folder), "--context", "4096", "--slots", "4")
+    assert running.read_said()[-1]["event"] == "ready", running.log
+    yield running
+    running.end()

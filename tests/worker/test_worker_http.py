@@ -7,10 +7,13 @@ import json
 import stat
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from worker_process import Worker
+
+from llama_orch.wire.models.schema import ANSWER, MODEL
 
 CHAT = "/v1/chat/completions"
 GREEDY: dict[str, Any] = {"temperature": 0, "max_tokens": 12}
@@ -34,6 +37,9 @@ def test_models(worker: Worker) -> None:
     one = worker.call("GET", "/v1/models/tiny").json
     assert one == listing["data"][0]
     assert one["context_length"] == 2048
+    assert one["capabilities"] == ["completion", "chat"]
+    jsonschema.validate(listing, ANSWER)
+    jsonschema.validate(one, MODEL)
     refused = worker.call("GET", "/v1/models/other")
     assert (refused.status, refused.error["code"]) == (404, "model_not_found")
 
@@ -44,7 +50,7 @@ def test_models(worker: Worker) -> None:
         ("GET", "/", 404, "unknown_path"),
         ("GET", "/v1", 404, "unknown_path"),
         ("POST", "/v1/chat/completions/", 404, "unknown_path"),
-        ("POST", "/v1/embeddings", 404, "unknown_path"),
+        ("POST", "/v1/embedding", 404, "unknown_path"),
         ("GET", CHAT, 405, "method_not_allowed"),
         ("DELETE", "/v1/models", 405, "method_not_allowed"),
     ],
@@ -211,9 +217,9 @@ def test_what_is_no_json(worker: Worker, headers: dict[str, str], status: int) -
 
 @pytest.mark.parametrize("path", [CHAT, f"{CHAT}/input_tokens"])
 def test_unserved_fields_are_refused(worker: Worker, path: str) -> None:
-    body = {"messages": [{"role": "user", "content": "a"}], "tools": [{"type": "function"}]}
+    body = {"messages": [{"role": "user", "content": "a"}], "functions": [{}]}
     refused = worker.call("POST", path, body)
-    assert (refused.status, refused.error["code"], refused.error["param"]) == (400, "unsupported", "/tools")
+    assert (refused.status, refused.error["code"], refused.error["param"]) == (400, "unsupported", "/functions")
 
 
 def test_an_empty_prompt_is_still_a_prompt(worker: Worker) -> None:

@@ -73,18 +73,18 @@ def test_a_client_that_goes_while_queued_or_in_prefill_frees_its_place(start_wor
     for stream in (True, False):
         waiting = worker.open_chat("two", stream=stream, **ENDLESS)
         until(lambda: worker.health()["queued"] == 1, "it waits")
-        _drop(waiting)
+        drop(waiting)
         until(lambda: worker.health()["queued"] == 0, "its place is free", seconds=2)
     assert worker.health()["active"] == 1
     for stream in (True, False):
         prefill = worker.open_chat("long " * 1500, stream=stream, **ENDLESS)
-        _drop(prefill)
+        drop(prefill)
     assert rest(answer)[-1] == "[DONE]"
     until(lambda: idle(worker), "nothing runs", seconds=5)
     running.close()
 
 
-def _drop(connection: http.client.HTTPConnection) -> None:
+def drop(connection: http.client.HTTPConnection) -> None:
     """Closes without a word, as a killed client does."""
     assert connection.sock is not None
     connection.sock.close()
@@ -129,8 +129,8 @@ def test_more_than_the_queue_holds_is_refused(start_worker: Callable[..., Worker
     refused = worker.chat(**ENDLESS)
     assert (refused.status, refused.error["code"]) == (429, "rate_limited")
     assert int(refused.headers["retry-after"]) >= 1
-    _drop(running)
-    _drop(waiting)
+    drop(running)
+    drop(waiting)
     until(lambda: idle(worker), "both are gone")
     assert worker.chat(max_tokens=1).status == 200
 
@@ -145,8 +145,8 @@ def test_comments_while_nothing_comes(start_worker: Callable[..., Worker]) -> No
     answer = waiting.getresponse()
     assert answer.status == 200
     assert answer.readline() == b": keep-alive\n"
-    _drop(running)
-    _drop(ahead)
+    drop(running)
+    drop(ahead)
     assert rest(answer)[-1] == "[DONE]"
     waiting.close()
 
@@ -179,6 +179,6 @@ def test_a_hundred_clients_that_come_and_go_leave_nothing(worker: Worker) -> Non
             with contextlib.suppress(TimeoutError):
                 connection.sock.settimeout(0.01)  # pyright: ignore[reportOptionalMemberAccess]
                 connection.sock.recv(1)  # pyright: ignore[reportOptionalMemberAccess]
-        _drop(connection)
+        drop(connection)
     until(lambda: idle(worker), "nothing runs any more", seconds=10)
     assert worker.chat(max_tokens=3, temperature=0).status == 200

@@ -73,9 +73,9 @@ def test_the_openai_package_understands_the_errors(client: openai.OpenAI) -> Non
         client.chat.completions.create(
             model="tiny",
             messages=[{"role": "user", "content": "Hi"}],
-            tools=[{"type": "function", "function": {"name": "f"}}],
+            functions=[{"name": "f"}],
         )
-    assert (unserved.value.code, unserved.value.param) == ("unsupported", "/tools")
+    assert (unserved.value.code, unserved.value.param) == ("unsupported", "/functions")
     with pytest.raises(openai.AuthenticationError):
         client.with_options(api_key="wrong").models.list()
 

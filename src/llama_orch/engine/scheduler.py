@@ -113,6 +113,7 @@ class Scheduler:
             if not admission.admit(sequence, self.residency, self.active, self.context.dimensions):
                 return
             self.queue.popleft()
+            sequence.admitted()
             insort(self.active, sequence, key=lambda one: one.id)
 
     def _follow(self) -> None:

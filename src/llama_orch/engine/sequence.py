@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +57,8 @@ class Sequence:
     started: bool = False
     withheld: int = 0
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
+    arrived: float = field(default_factory=perf_counter)
+    queue_seconds: float | None = None
 
     @property
     def prompt_length(self) -> int:
@@ -67,12 +70,17 @@ class Sequence:
         have = self.shared if self.resident is None else self.resident.ready
         return max(0, self.target - have)
 
+    def admitted(self) -> None:
+        """It has got a place; the first time counts."""
+        if self.queue_seconds is None:
+            self.queue_seconds = perf_counter() - self.arrived
+
     def start(self) -> Started | None:
         """The event that the prompt is in the context; once, however often it was preempted."""
         if self.started:
             return None
         self.started = True
-        return Started(prompt_tokens=self.prompt_length, cached_tokens=self.cached)
+        return Started(self.prompt_length, self.cached, self.queue_seconds or 0.0)
 
     def take(self, logits: NDArray[np.float32], context: int, events: list[tuple[int, Event]]) -> bool:
         """Samples a token, appends what it says to `events`; True if that was the last."""

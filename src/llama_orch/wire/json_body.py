@@ -41,7 +41,8 @@ def parse(body: bytes) -> dict[str, Json]:
         raise _malformed("the body holds a number that is too long") from error
     if not isinstance(value, dict):
         raise _malformed("the body is JSON, but not an object", "")
-    _check(value)
+    if not _is_sound(value):  # only now is it worth knowing where everything stands
+        _check(value)
     return value
 
 
@@ -65,6 +66,42 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _no_constant(word: str) -> Json:
     raise _malformed(f"the body holds {word}, which is no JSON number")
+
+
+def _is_sound(value: dict[str, Json]) -> bool:
+    """Whether `_check` would let the value through, without a pointer for each of its members."""
+    level: list[dict[str, Json] | list[Json]] = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[dict[str, Json] | list[Json]] = []
+        for item in level:
+            if isinstance(item, dict):
+                if isinstance(item, _Repeating) or not all(map(_is_text, item)):
+                    return False
+                members = item.values()
+            else:
+                members = item
+            for member in members:
+                if isinstance(member, str):
+                    if not _is_text(member):
+                        return False
+                elif isinstance(member, dict | list):
+                    inner.append(member)
+                elif isinstance(member, float) and not math.isfinite(member):
+                    return False
+        if not inner:
+            return True
+        level = inner
+    return False
+
+
+def _is_text(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check(value: Json) -> None:

@@ -6,183 +6,193 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from llama_orch.engine.records import Delta, Failed, Finished, Request, Started, TokenLogprob
-from llama_orch.wire.dialect import PING, Dialect, Stream
-from llama_orch.wire.generation import Generation, Head, Whole
-from llama_orch.worker.mailbox import Letter, Mailbox, Signal
-from llama_orch.worker.replies import ClientGone, Headers, Receive, Scope, Send, begin_events, reply
+from llama_orch.engine.records import Delta, Failed, Finished, Started
+from llama_orch.wire import receipt
+from llama_orch.wire.dialect import Dialect, Stream
+from llama_orch.wire.generation import Generation, Head
+from llama_orch.worker.admitted import worked
+from llama_orch.worker.call import Call
+from llama_orch.worker.collector import Collector
+from llama_orch.worker.mailbox import Addressed, Letter, Mailbox, Signal
+from llama_orch.worker.replies import ClientGone, begin_stream
 from llama_orch.worker.service import Service
-from llama_orch.worker.translation import engine_request
+from llama_orch.worker.submission import Submission
+from llama_orch.worker.tally import Tally
+from llama_orch.worker.translation import Order, in_its_own_words, order
+from llama_orch.worker.voice import Voice
 from llama_orch_utils.errors import EngineFailed, OrchError, RequestError
-from llama_orch_utils.types import Usage
 
-INLINE_BODY = 8 * 1024
-"""A body up to this size is rendered and tokenised on the event loop: a thread would cost more than it saves."""
+if TYPE_CHECKING:
+    from llama_orch.engine.engine import Engine
 
 
 class Exchange:
-    """Answers one request in its dialect. `outcome` and `usage` are for the log."""
+    """Answers one request in its dialect."""
 
-    def __init__(
-        self, service: Service, dialect: Dialect, scope: Scope, send: Send, request_id: str, headers: Headers
-    ) -> None:
-        self.scope = scope
+    def __init__(self, service: Service, dialect: Dialect, call: Call) -> None:
+        self.scope = call.scope
         self._service = service
         self._dialect = dialect
-        self._send = send
-        self._headers = headers
-        self._id = dialect.id_prefix + request_id
-        self._number: int | None = None
+        self._call = call
         self._streaming = False
         self._last_write = service.loop.time()
-        self._logprobs = False
+        self._tally = Tally()
         self.mailbox = Mailbox(service.loop, service.options.stream_buffer, self._cancel)
-        self.outcome = "failed"
-        self.usage = Usage()
+        self._submission = Submission(service, self.mailbox)
+        self._voices: list[Voice] = []
+        self._stream: Stream
+        self._running = 0
+        self._started = False
 
-    async def run(self, body: bytes, receive: Receive) -> None:
+    async def run(self, body: bytes) -> None:
         """Answers. Raises the errors of the one tree while nothing has been sent, ClientGone if nobody listens."""
-        watcher = asyncio.create_task(self._watch(receive))
+        watcher = asyncio.create_task(self._watch())
         self._service.exchanges.add(self)
         try:
-            generation = await self._submit(body)
-            self._logprobs = generation.sampling.logprobs is not None
-            head = Head(self._id, self._service.options.name, int(time.time()))
+            generation, head = await self._begin(body)
             if generation.stream:
-                self._streaming = True
-                await self._stream(self._dialect.stream(head, generation))
+                await self._answer_streaming()
             else:
-                await self._whole(head)
+                await self._answer_whole(head, generation)
+        except OrchError as error:
+            self._tally.outcome = error.code
+            raise
         finally:
             self._service.exchanges.discard(self)
             watcher.cancel()
             self._cancel()
+            self._call.usage = self._tally.usage
+            self._call.took = self._tally.receipt()
+            self._call.note = self._call.note or self._tally.outcome
 
     def ping(self, now: float, seconds: float) -> None:
-        """Asks for a server-sent comment if nothing was sent for `seconds`."""
-        if self._streaming and now - self._last_write >= seconds:
+        """Asks for a sign of life in the stream if nothing was sent for `seconds`."""
+        if self._streaming and self._dialect.ping and now - self._last_write >= seconds:
             self.mailbox.push(Signal.PING)
 
-    async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
+    async def _watch(self) -> None:
+        while (await self._call.receive())["type"] != "http.disconnect":
             pass
         self.mailbox.push(Signal.GONE)
         self._cancel()
 
-    async def _submit(self, body: bytes) -> Generation:
-        found: list[Generation] = []
-
-        def prepare() -> int:
-            generation, request = self._prepare(body)
-            found.append(generation)
-            try:
-                return self._service.engine.submit(request)
-            except RequestError as error:
-                # The engine speaks of its own records; the client knows only the body that it sent.
-                error.param = (error.param or "").replace("/json_schema", generation.schema_at, 1) or None
-                raise
-
-        # A grammar or a schema is compiled when it is submitted: that takes up to half a second.
-        heavy = len(body) > INLINE_BODY or b'"response_format"' in body or b'"grammar"' in body
-        executor = self._service.preparation if heavy else None
-        self._number = await self._service.dispatcher.submit(self.mailbox, prepare, executor)
-        if self.mailbox.gone:
-            raise ClientGone
-        return found[0]
-
-    def _prepare(self, body: bytes) -> tuple[Generation, Request]:
-        generation = self._dialect.parse(body)
-        self._service.check_model(generation.model)
-        if self.mailbox.gone:
-            raise ClientGone
-        return generation, engine_request(self._service.engine, generation)
-
-    def _forget(self) -> int | None:
-        number, self._number = self._number, None
-        if number is not None:
-            self._service.dispatcher.forget(number)
-        return number
-
     def _cancel(self) -> None:
-        number, engine = self._forget(), self._service.loaded
-        if number is not None and engine is not None:
-            engine.cancel(number)
+        self._submission.cancel()
 
-    async def _whole(self, head: Head) -> None:
-        texts: list[str] = []
-        logprobs: list[TokenLogprob] = []
-        while True:
-            for letter in await self.mailbox.take():
-                if type(letter) is Delta:
-                    texts.append(letter.text)
-                    logprobs += letter.logprobs
-                elif type(letter) is Finished:
-                    reason = self._finished(letter)
-                    kept = tuple(logprobs) if self._logprobs else None
-                    whole = Whole("".join(texts), reason, self.usage, kept)
-                    await reply(self._send, 200, self._dialect.answer(head, whole), self._headers)
-                    return
-                else:
-                    self._check(letter)
+    async def _begin(self, body: bytes) -> tuple[Generation, Head]:
+        engine = self._service.engine
+        tools = b'"tools"' in body  # their grammar and their text take some milliseconds
+        order = await worked(self._service, body, lambda: self._order(engine, body), heavy=tools)
+        if self.mailbox.gone:
+            raise ClientGone
+        generation, head = order.generation, self._head(order)
+        self._tally.prompts([len(prompt.tokens) for prompt in order.prompts], generation.n)
+        self._streaming = generation.stream
+        choices = range(len(order.requests))
+        self._stream = self._dialect.stream(head, generation) if generation.stream else Collector(len(choices))
+        self._voices = [Voice(index, self._stream, order) for index in choices]
+        self._running = len(choices)
+        try:
+            await self._submission.begin(engine, order.requests, constrained=order.constrained)
+        except RequestError as error:
+            raise in_its_own_words(error, generation) from error
+        if self.mailbox.gone:
+            raise ClientGone
+        return generation, head
 
-    async def _stream(self, stream: Stream) -> None:
-        begun = False
-        while True:
-            letters = await self.mailbox.take()
+    def _order(self, engine: Engine, body: bytes) -> Order:
+        generation = self._dialect.parse(body)
+        name = self._service.answer_name(generation.model, self._call.resolved)
+        if self.mailbox.gone:
+            raise ClientGone
+        return order(engine, generation, name)
+
+    def _head(self, order: Order) -> Head:
+        sampling = order.sampling
+        identity = self._dialect.id_prefix + self._call.id
+        return Head(identity, order.name, int(time.time()), sampling.temperature, sampling.top_p)
+
+    async def _answer_whole(self, head: Head, generation: Generation) -> None:
+        while self._running:
+            self._frames(await self.mailbox.take())
+            await self._submission.go_on()
+        assert isinstance(self._stream, Collector)
+        logprobs = generation.sampling.logprobs is not None
+        whole = self._stream.whole(self._tally.usage, self._tally.timing(), logprobs=logprobs)
+        took = self._tally.receipt()
+        await self._call.reply(200, self._dialect.answer(head, whole, generation), took=took)
+
+    async def _answer_streaming(self) -> None:
+        begun = ended = False
+        while not ended:
+            frames: list[bytes] = []
             try:
-                frames, ended = self._frames(stream, letters)
+                if self._running:
+                    self._frames(await self.mailbox.take(), frames)
+                else:  # there was no prompt: there is no answer either
+                    frames.append(self._stream.start(self._tally.usage) + self._stream.end(self._tally.usage))
+                await self._submission.go_on()
+                ended = not self._running
             except OrchError as error:
-                if not begun:
+                if not begun and not any(frames):
                     raise
-                self.outcome = error.code
-                frames, ended = [stream.fail(error)], True
-            if not begun and frames:
+                ended = True
+                self._tally.outcome = error.code
+                error.request_id = self._call.id
+                frames.append(self._stream.fail(error))
+            if ended and self._call.wants_receipt:
+                frames.append(receipt.line(self._tally.receipt()))
+            body = b"".join(frames)
+            if not body and not ended:
+                continue
+            if not begun:
                 begun = True
-                await begin_events(self._send, self._headers)
-            if frames:
-                self._last_write = self._service.loop.time()
-                body = frames[0] if len(frames) == 1 else b"".join(frames)
-                await self._send({"type": "http.response.body", "body": body, "more_body": not ended})
-            if ended:
-                return
+                await begin_stream(self._call.send, self._call.headers, self._dialect.media)
+            self._last_write = self._service.loop.time()
+            await self._call.send({"type": "http.response.body", "body": body, "more_body": not ended})
 
-    def _frames(self, stream: Stream, letters: Sequence[Letter]) -> tuple[list[bytes], bool]:
-        frames: list[bytes] = []
-        for letter in letters:
+    def _frames(self, letters: Sequence[Addressed], frames: list[bytes] | None = None) -> None:
+        """Adds what the letters say to `frames`. Raises what ends the answer."""
+        frames = [] if frames is None else frames
+        spoken = False
+        for choice, letter in letters:
             if type(letter) is Delta:
-                if letter.text or letter.logprobs:
-                    frames.append(stream.piece(letter.text, letter.logprobs))
+                spoken = True
+                self._tally.spoke(choice, letter.tokens)
+                frames.append(self._voices[choice].say(letter))
             elif type(letter) is Started:
-                frames.append(stream.start())
+                self._tally.started(choice, letter)
+                frames.append(self._begun(choice))
             elif type(letter) is Finished:
-                frames.append(stream.finish(self._finished(letter), self.usage))
-                return frames, True
+                frames.append(self._finished(choice, letter))
             elif letter is Signal.PING:
-                frames.append(PING)
+                frames.append(self._dialect.ping)
             else:
-                try:
-                    self._check(letter)
-                except OrchError as error:
-                    if not frames:
-                        raise
-                    self.outcome = error.code
-                    return [*frames, stream.fail(error)], True
-        return frames, False
+                self._check(letter)
+        if spoken:
+            self._tally.step()
 
-    def _finished(self, event: Finished) -> str:
-        self._forget()
-        self.usage = Usage(event.prompt_tokens, event.output_tokens, event.cached_tokens)
+    def _begun(self, choice: int) -> bytes:
+        first = b"" if self._started else self._stream.start(self._tally.usage)
+        self._started = True
+        return first + self._voices[choice].begin()
+
+    def _finished(self, choice: int, event: Finished) -> bytes:
+        self._submission.ended(choice)
+        self._tally.finished(choice, event)
         if event.reason == "cancelled":
             raise EngineFailed("the answer was cancelled by the worker", code="cancelled")
-        self.outcome = event.reason
-        return event.reason
+        frame = self._voices[choice].finish(event)
+        self._tally.outcome = self._voices[choice].reason
+        self._tally.thoughts += self._voices[choice].thought
+        self._running -= 1
+        return frame if self._running else frame + self._stream.end(self._tally.usage)
 
     def _check(self, letter: Letter) -> None:
         """Raises what the letter stands for, if it is an end."""
         if type(letter) is Failed:
-            self._forget()
-            self.outcome = letter.error.code
             raise letter.error
         if letter is Signal.GONE:
             raise ClientGone

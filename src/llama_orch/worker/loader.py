@@ -6,6 +6,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llama_orch.worker.announcer import Announcer
@@ -13,7 +15,8 @@ from llama_orch.worker.service import Service
 from llama_orch_utils.errors import EngineFailed, OrchError
 
 if TYPE_CHECKING:
-    from llama_orch.engine.engine import Engine
+    from llama_orch.engine.records import EngineOptions
+    from llama_orch.worker.service import Loaded
 
 log = logging.getLogger("llama_orch.worker")
 
@@ -25,7 +28,7 @@ class Loader:
         self,
         service: Service,
         announcer: Announcer,
-        loaded: Callable[[Engine], None],
+        loaded: Callable[[Loaded], None],
         failed: Callable[[OrchError], None],
     ) -> None:
         self._service = service
@@ -52,10 +55,9 @@ class Loader:
         else:
             call(self._loaded, engine)
 
-    def _load(self) -> Engine:
+    def _load(self) -> Loaded:
         self._announcer.loading(0.0)
         from llama_orch.engine import smoke
-        from llama_orch.engine.engine import Engine
         from llama_orch.engine.records import EngineOptions
         from llama_orch_utils.config import paths
 
@@ -72,11 +74,21 @@ class Loader:
             gpu_layers=wanted.gpu_layers or 0,
             extra_buffers=verdict.extra_buffers,
         )
-        deliver = self._service.dispatcher.deliver
-        engine = Engine.load(wanted.model, options, deliver, self._progress, paths.cache_dir())
-        for message in engine.warnings:
+        loaded = self._open(wanted.model, options, paths.cache_dir())
+        for message in loaded.warnings:
             self._warn(message, None)
-        return engine
+        return loaded
+
+    def _open(self, model: Path, options: EngineOptions, cache: Path) -> Loaded:
+        """An engine, or for a file that states a pooling an embedder."""
+        import_module("llama_orch.worker.metrics")  # here it holds up nobody
+        from llama_orch.engine import embedding
+
+        if embedding.wanted(model, cache):
+            return embedding.Embedder.load(model, options, self._progress, cache)
+        from llama_orch.engine.engine import Engine
+
+        return Engine.load(model, options, self._service.dispatcher.deliver, self._progress, cache)
 
     def _warn(self, message: str, hint: str | None) -> None:
         log.warning("%s", message)

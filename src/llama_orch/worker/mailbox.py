@@ -17,9 +17,12 @@ class Signal(Enum):
     GONE = "the client has gone"
     PING = "nothing was sent for a while"
     TOO_SLOW = "the client leaves too much unread"
+    ROOM = "the engine has room for another of its choices"
 
 
 Letter = Event | Signal
+Addressed = tuple[int, Letter]
+"""A letter and the number of the choice that it is about (0 for a signal, which is about the whole request)."""
 
 
 class Mailbox:
@@ -35,17 +38,17 @@ class Mailbox:
         self._loop: Final = loop
         self._limit = limit
         self._on_overflow = on_overflow
-        self._letters: list[Letter] = []
+        self._letters: list[Addressed] = []
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
         self.gone = False
         self.overflowed_at: float | None = None
 
-    def push(self, letter: Letter) -> None:
+    def push(self, letter: Letter, choice: int = 0) -> None:
         """Adds a letter and wakes the reader."""
         if self.overflowed_at is not None and letter is not Signal.GONE:
             return
-        self._letters.append(letter)
+        self._letters.append((choice, letter))
         if type(letter) is Delta:
             self._size += len(letter.text)
             if self._size > self._limit:
@@ -56,7 +59,7 @@ class Mailbox:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    async def take(self) -> list[Letter]:
+    async def take(self) -> list[Addressed]:
         """Everything that waits; waits itself while there is nothing."""
         if not self._letters:
             self._waiter = self._loop.create_future()
@@ -70,5 +73,5 @@ class Mailbox:
 
     def _overflow(self) -> None:
         self.overflowed_at = self._loop.time()
-        self._letters.append(Signal.TOO_SLOW)
+        self._letters.append((0, Signal.TOO_SLOW))
         self._on_overflow()

@@ -28,7 +28,7 @@ from llama_orch_utils.errors import EngineFailed, OrchError
 if TYPE_CHECKING:
     import socket
 
-    from llama_orch.engine.engine import Engine
+    from llama_orch.worker.service import Loaded
 
 log = logging.getLogger("llama_orch.worker")
 
@@ -97,7 +97,7 @@ class Process:
         await self._close_engine()
         return self._status
 
-    def _loaded(self, engine: Engine, url: str) -> None:
+    def _loaded(self, engine: Loaded, url: str) -> None:
         if self._service.phase != "loading":
             return
         self._service.serve(engine)

@@ -21,8 +21,7 @@ BODY_SECONDS = 30.0
 
 LINGER_SECONDS = 2.0
 
-JSON = (b"content-type", b"application/json")
-EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+_CHARSETS = {b"text/event-stream": b"text/event-stream; charset=utf-8"}
 
 
 class ClientGone(Exception):  # noqa: N818 - nothing failed: it is how a request without a client ends
@@ -37,17 +36,20 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-async def reply(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
-    """A whole JSON answer."""
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [JSON, length, *headers]})
+async def reply(
+    send: Send, status: int, body: bytes, headers: Headers = (), media: bytes = b"application/json"
+) -> None:
+    """A whole answer."""
+    fixed = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})
 
 
-async def begin_events(send: Send, headers: Headers) -> None:
-    """The head of a stream of server-sent events."""
+async def begin_stream(send: Send, headers: Headers, media: bytes) -> None:
+    """The head of a stream of content type `media`."""
     # X-Accel-Buffering: nginx in front would otherwise hold the events back.
-    fixed = [EVENTS, (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+    kind = (b"content-type", _CHARSETS.get(media, media))
+    fixed = [kind, (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
     await send({"type": "http.response.start", "status": 200, "headers": [*fixed, *headers]})
 
 

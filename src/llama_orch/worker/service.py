@@ -7,20 +7,25 @@ import asyncio
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from llama_orch.wire.models import ModelEntry
+from llama_orch.worker import capabilities
 from llama_orch.worker.admission import Admission
 from llama_orch.worker.dispatcher import Dispatcher
-from llama_orch_utils.errors import EngineFailed, ModelNotFound, OrchError
+from llama_orch_utils.errors import EngineFailed, ModelNotFound, OrchError, UnsupportedByTarget
 
 if TYPE_CHECKING:
+    from llama_orch.engine.embedding import Embedder
     from llama_orch.engine.engine import Engine
     from llama_orch.worker.exchange import Exchange
     from llama_orch.worker.lifetime import Lifetime
+    from llama_orch.worker.metrics import Metrics
     from llama_orch.worker.options import WorkerOptions
 
 Phase = Literal["loading", "ready", "stopping", "failed"]
+Loaded: TypeAlias = "Engine | Embedder"
+"""What a worker can hold: a model that generates, or one that embeds or ranks."""
 
 
 class Service:
@@ -40,22 +45,32 @@ class Service:
         self.phase: Phase = "loading"
         self.progress = 0.0
         self.warnings: list[tuple[str, str | None]] = []
+        self.metrics: Metrics | None = None
+        self._loaded: Loaded | None = None
         self._engine: Engine | None = None
+        self._embedder: Embedder | None = None
         self._started = time.time()
 
-    def serve(self, engine: Engine) -> None:
+    def serve(self, loaded: Loaded) -> None:
         """The model is loaded."""
-        self._engine = engine
-        self.admission.slots = engine.slots
+        from llama_orch.worker.metrics import Metrics  # the loader's thread has imported it
+
+        self.metrics = Metrics()
+        self._loaded = loaded
+        if getattr(loaded, "generates", True):
+            self._engine = cast("Engine", loaded)
+        else:
+            self._embedder = cast("Embedder", loaded)
+        self.admission.slots = loaded.slots
         self.phase = "ready"
         self.progress = 1.0
         self.lifetime.start()
 
     @property
-    def engine(self) -> Engine:
-        """The engine. Raises EngineFailed (503) while there is none, or none any more for new requests."""
-        if self._engine is not None and self.phase == "ready":
-            return self._engine
+    def either(self) -> Loaded:
+        """The model. Raises EngineFailed (503) while there is none, or none any more for new requests."""
+        if self._loaded is not None and self.phase == "ready":
+            return self._loaded
         words = {
             "loading": "the model is being loaded",
             "stopping": "the worker is ending",
@@ -64,30 +79,58 @@ class Service:
         raise EngineFailed(words.get(self.phase, self.phase), hint="try again", code=f"worker_{self.phase}")
 
     @property
-    def loaded(self) -> Engine | None:
-        """The engine in any phase; None if there never was one."""
-        return self._engine
+    def engine(self) -> Engine:
+        """The model that generates. Raises as `either`, and UnsupportedByTarget for one that does not."""
+        _ = self.either
+        if self._engine is not None:
+            return self._engine
+        raise _not_this_model("generation", f"{self.options.name} embeds or ranks; it writes no text")
 
-    def check_model(self, name: str | None) -> None:
-        """Raises ModelNotFound for any other model than this worker's: no model answers for another."""
+    @property
+    def embedder(self) -> Embedder:
+        """The model that embeds or ranks. Raises as `either`, and UnsupportedByTarget for one that does not."""
+        _ = self.either
+        if self._embedder is not None:
+            return self._embedder
+        raise _not_this_model("embeddings", f"{self.options.name} generates text; it states no pooling of embeddings")
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The model in any phase; None if there never was one."""
+        return self._loaded
+
+    def answer_name(self, asked: str | None, resolved: str | None = None) -> str:
+        """The model's name as the answer has it: as the client asked for it.
+
+        `resolved` is this worker's id where a gateway has looked up what the client meant. Raises ModelNotFound for
+        any other model than this worker's: no model answers for another.
+        """
         mine = self.options.name
-        if name is not None and name != mine:
+        wanted = asked if resolved is None else resolved
+        if wanted is not None and wanted != mine:
             raise ModelNotFound(
-                f"this worker serves {mine}, not {name[:100]}", near_misses=(mine,), hint=f'send "model": "{mine}"'
+                f"this worker serves {mine}, not {wanted[:100]}", near_misses=(mine,), hint=f'send "model": "{mine}"'
             )
+        return asked or mine
 
     def entry(self) -> ModelEntry:
         """The served model for the models list."""
-        engine = self.engine
-        card = engine.model
+        loaded = self.either
+        card = loaded.model
         return ModelEntry(
             id=self.options.name,
             created=int(self._started),
-            context=engine.context,
+            context=loaded.context,
             context_train=card.context_train,
             parameters=card.parameters,
             size=card.size_bytes,
+            capabilities=self._capabilities(),
         )
+
+    def _capabilities(self) -> tuple[str, ...]:
+        if self._embedder is not None:
+            return capabilities.of_embedder(self._embedder)
+        return () if self._engine is None else capabilities.of_engine(self._engine)
 
     def health(self) -> dict[str, object]:
         """What `GET /health` says. `expires_in` is seconds until the worker ends by itself, null while it will not."""
@@ -102,14 +145,24 @@ class Service:
             "uptime": round(time.time() - self._started, 1),
             "warnings": [{"message": message, "hint": hint} for message, hint in self.warnings],
         }
-        if self._engine is not None and self.phase == "ready":
-            shot = self._engine.snapshot()
-            facts |= {"context": self._engine.context, "slots": self._engine.slots}
+        if self._loaded is not None and self.phase == "ready":
+            shot = self._loaded.snapshot()
+            facts |= {"context": self._loaded.context, "slots": self._loaded.slots}
             facts |= {"active": shot.active, "queued": shot.queued, "cached_tokens": shot.cached_tokens}
         return facts
 
     def fail_all(self, error: OrchError) -> None:
         """Ends every running answer by `error` and frees its sequence."""
         for number in self.dispatcher.fail_all(error):
-            if self._engine is not None:
-                self._engine.cancel(number)
+            self.cancel(number)
+        if self._embedder is not None:
+            self._embedder.fail_all(error)
+
+    def cancel(self, number: int) -> None:
+        """Ends one of the engine's requests."""
+        if self._engine is not None:
+            self._engine.cancel(number)
+
+
+def _not_this_model(capability: str, message: str) -> UnsupportedByTarget:
+    return UnsupportedByTarget(message, capability=capability, param="/model", hint="ask another model: orch models ls")

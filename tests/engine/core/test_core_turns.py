@@ -11,7 +11,7 @@ from core_bench import Bench, check_shape, request_of
 from test_core_scheduler import ENDLESS, text_alone, tokens_of
 
 from llama_orch.engine.composer import Work
-from llama_orch.engine.records import Event, Finished
+from llama_orch.engine.records import Event, Finished, Started
 from llama_orch.engine.sequence import Phase
 
 Make = Callable[..., Bench]
@@ -129,3 +129,11 @@ def test_events_are_handed_out_before_the_next_computation_and_none_is_lost(benc
         check_shape([event for i, event in seen if i == identity])
     assert "events" in moments
     assert all(after == "decode" for before, after in pairwise(moments) if before == "events")
+
+
+def test_the_time_in_the_queue_is_told(bench: Make):
+    one = bench(unified=False, slots=1, context=256)
+    ids = [one.add(request_of(tokens_of(i, 40), max_tokens=20, sampling=ENDLESS)) for i in range(2)]
+    one.run()
+    first, second = (event for i in ids for event in one.events[i] if isinstance(event, Started))
+    assert 0 <= first.queue_seconds < second.queue_seconds

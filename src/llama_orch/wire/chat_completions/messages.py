@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The conversation: every role, content as a string or as text parts."""
+"""The conversation: every role, content as a string or as text parts, calls and their results."""
 
 from __future__ import annotations
 
+from llama_orch.wire.chat_completions.calls import read_calls
 from llama_orch.wire.fields import Fields, kind, unsupported
 from llama_orch.wire.generation import Chat, Turn
 from llama_orch.wire.json_body import Json, pointer
@@ -12,8 +13,10 @@ MAX_MESSAGES = 4096
 MAX_PARTS = 4096
 
 # OpenAI renamed `system` to `developer`; the chat templates in GGUF files know only `system`.
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
-_PASSED_ON = ("name", "tool_call_id", "reasoning_content")
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+MESSAGE_WITHOUT_EFFECT = ("annotations",)
+"""What clients send back of an answer of OpenAI's, and no chat template prints."""
+PART_WITHOUT_EFFECT = ("cache_control", "prompt_cache_breakpoint")
 
 
 def read_chat(fields: Fields) -> Chat:
@@ -33,28 +36,58 @@ def read_chat(fields: Fields) -> Chat:
 
 
 def _with_prefill(turns: list[Turn], where: str) -> Chat:
-    prefill = turns.pop()
+    last = turns.pop()
     if not turns or turns[-1]["role"] == "assistant":
         raise BadRequest("an answer can only be continued after a message that it answers", param=where)
-    return Chat(tuple(turns), prefill["content"])
+    for name in ("tool_calls", "reasoning_content"):
+        if name in last:
+            raise unsupported(f"an answer that goes on after its {name}", pointer(where, name), "add what answers it")
+    prefill = last["content"]
+    assert isinstance(prefill, str)
+    return Chat(tuple(turns), prefill)
 
 
 def _turn(item: Json, where: str) -> Turn:
     if not isinstance(item, dict):
         raise BadRequest(f"a message must be an object, not {kind(item)}", param=where)
     fields = Fields(item, where)
-    role = _ROLES.get(fields.text("role") or "")
+    given = fields.text("role") or ""
+    role = ROLES.get(given)
+    if given == "function":
+        raise unsupported("the role function", fields.at("role"), "send the result with the role tool")
     if role is None:
-        raise BadRequest(f"role must be one of {', '.join(_ROLES)}", param=fields.at("role"))
-    turn: Turn = {"role": role, "content": _content(fields)}
-    for name in _PASSED_ON:
-        value = fields.text(name)
-        if value is not None:
-            turn[name] = value
-    if not fields.array("tool_calls", most=MAX_PARTS):
-        fields.refuse_rest()
-        return turn
-    raise unsupported("tool_calls", fields.at("tool_calls"))
+        raise BadRequest(f"role must be one of {', '.join(ROLES)}", param=fields.at("role"))
+    turn: Turn = {"role": role}
+    if role == "assistant":
+        _read_answer(fields, turn)
+    elif role == "tool":
+        _pass_on(fields, turn, "tool_call_id")
+    if "content" not in turn:
+        turn["content"] = _content(fields)
+    _pass_on(fields, turn, "name")
+    fields.refuse_rest()
+    return turn
+
+
+def _read_answer(fields: Fields, turn: Turn) -> None:
+    """What only an answer has. Where it was nothing but calls or a refusal, its content may be missing."""
+    calls = read_calls(fields)
+    refusal = fields.text("refusal")
+    thought = fields.text("reasoning_content") or fields.text("reasoning")
+    content = fields.members().get("content")
+    if content is None and (calls or refusal is not None):
+        turn["content"] = refusal or ""
+    if thought:
+        turn["reasoning_content"] = thought
+    if calls:
+        turn["tool_calls"] = calls
+    fields.ignore(("reasoning", *MESSAGE_WITHOUT_EFFECT))
+
+
+def _pass_on(fields: Fields, turn: Turn, name: str) -> None:
+    value = fields.text(name)
+    if value is not None:
+        turn[name] = value
 
 
 def _content(fields: Fields) -> str:
@@ -63,8 +96,6 @@ def _content(fields: Fields) -> str:
         return value
     where = fields.at("content")
     if not isinstance(value, list) or not 0 < len(value) <= MAX_PARTS:
-        if value is None and fields.take("tool_calls"):
-            raise unsupported("tool_calls", fields.at("tool_calls"))
         raise BadRequest(
             f"content must be a string or a list of 1 to {MAX_PARTS} text parts, not {kind(value)}", param=where
         )
@@ -83,6 +114,6 @@ def _part(part: Json, where: str) -> str:
     text = fields.text(sort)
     if text is None:
         raise BadRequest(f"a part of type {sort} must have a field {sort}", param=fields.at(sort))
-    fields.ignore(("cache_control",))
+    fields.ignore(PART_WITHOUT_EFFECT)
     fields.refuse_rest()
     return text

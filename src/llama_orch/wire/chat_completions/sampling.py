@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from llama_orch.wire.fields import Fields
@@ -15,11 +16,15 @@ MAX_COUNT = 2**31 - 1
 MAX_TOP_LOGPROBS = 20
 MAX_BIASED = 1024
 MAX_GRAMMAR = 1_000_000
-_TOKEN_ID = re.compile(r"[0-9]{1,9}", re.ASCII)
+BIASED = "[0-9]{1,9}"
+_TOKEN_ID = re.compile(BIASED, re.ASCII)
 
 
-def read_sampling(fields: Fields) -> SamplingWish:
-    """All fields about sampling, in their ranges. At most one of a grammar and a schema."""
+def read_sampling(fields: Fields, read_logprobs: Callable[[Fields], int | None] | None = None) -> SamplingWish:
+    """All fields about sampling, in their ranges. At most one of a grammar and a schema.
+
+    `read_logprobs` reads the fields about log-probabilities where they are not those of chat completions.
+    """
     grammar = fields.text("grammar", longest=MAX_GRAMMAR)
     if grammar is not None and (not grammar.strip() or "\0" in grammar):
         raise BadRequest("grammar must be a GBNF grammar", param=fields.at("grammar"))
@@ -41,7 +46,7 @@ def read_sampling(fields: Fields) -> SamplingWish:
         seed=fields.integer("seed", -(2**63), 2**64 - 1),
         grammar=grammar,
         json_schema=schema,
-        logprobs=_logprobs(fields),
+        logprobs=(read_logprobs or _logprobs)(fields),
     )
 
 

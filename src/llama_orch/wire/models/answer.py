@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A served model. `context` is tokens per sequence; `context_train` what it was trained for; `size` in bytes."""
+    """A served model.
+
+    `context` is tokens per sequence; `context_train` what it was trained for; `size` in bytes. `capabilities` are words
+    of completion, chat, tools, thinking, insert, embedding and rerank.
+    """
 
     id: str
     created: int
@@ -19,6 +23,7 @@ class ModelEntry:
     parameters: int
     size: int
     owned_by: str = "llama-orch"
+    capabilities: tuple[str, ...] = ()
 
 
 def one(model: ModelEntry) -> bytes:
@@ -38,5 +43,6 @@ def _entry(model: ModelEntry) -> dict[str, object]:
         "created": model.created,
         "owned_by": model.owned_by,
         "context_length": model.context,
+        "capabilities": list(model.capabilities),
         "meta": {"n_ctx_train": model.context_train, "n_params": model.parameters, "size": model.size},
     }

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the loaded model can, in the words of the models list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llama_orch.engine.embedding import Embedder
+    from llama_orch.engine.engine import Engine
+
+_THINKING = ("<think>", "reasoning", "thinking")
+
+
+def of_engine(engine: Engine) -> tuple[str, ...]:
+    """`completion`; `chat`, `tools` and `thinking` by its chat template; `insert` where it can fill a gap."""
+    found = ["completion"]
+    template = engine.model.chat_template
+    if template is not None:
+        found.append("chat")
+        if "tools" in template:
+            found.append("tools")
+        if any(word in template for word in _THINKING):
+            found.append("thinking")
+    if engine.vocabulary.infill is not None:
+        found.append("insert")
+    return tuple(found)
+
+
+def of_embedder(embedder: Embedder) -> tuple[str, ...]:
+    """`rerank` for a model with a rank head, else `embedding`."""
+    return ("rerank",) if embedder.card.head is not None else ("embedding",)
