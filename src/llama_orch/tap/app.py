@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gateway's ASGI application: lets requests in, finds their route, and makes an answer of whatever goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from llama_orch.tap import routes
+from llama_orch.tap.body import Intake
+from llama_orch.tap.call import Call, ClientGone, Receive, Scope, Send
+from llama_orch.tap.cors import Cors
+from llama_orch.tap.gate import Gate
+from llama_orch.tap.routes import TapRoute
+from llama_orch.tap.tap import Tap
+from llama_orch.wire import envelope
+from llama_orch.wire.routes import load as load_dialect
+from llama_orch_utils.errors import OrchError, RequestError
+
+log = logging.getLogger("llama_orch.tap")
+
+_NO_CLIENT = 499
+_ERROR = 400
+_LINGER = 1.0
+_FORMS = {"/v1/messages": "llama_orch.wire.messages:DIALECT", "/api/": "llama_orch.wire.ollama_chat:DIALECT"}
+"""The dialect in which an error is said where no route is known, by how the path begins."""
+
+
+class App:
+    """Composed of the parts that `process` made."""
+
+    def __init__(self, tap: Tap, gate: Gate, cors: Cors) -> None:
+        self._tap, self._gate, self._cors = tap, gate, cors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI scope. Never raises: what goes wrong becomes an answer here."""
+        if scope["type"] != "http":
+            return
+        call = Call(scope, receive, send)
+        begun = time.monotonic()
+        connection = call.connection
+        if connection is not None:
+            connection.calls.add(call)
+        self._tap.calls.add(call)
+        try:
+            await self._answer(call)
+        finally:
+            self._tap.calls.discard(call)
+            call.task = None  # a circle otherwise, and work for the garbage collector after every request
+            if connection is not None:
+                connection.calls.discard(call)
+            if call.intake is not None:
+                call.intake.release()
+        if log.isEnabledFor(logging.INFO):
+            spent = (time.monotonic() - begun) * 1e3
+            log.info("%s %s %r %d %.0fms", call.id, scope["method"], call.path[:100], call.status, spent)
+
+    async def _answer(self, call: Call) -> None:
+        try:
+            await self._dispatch(call)
+        except ClientGone:
+            call.status = _NO_CLIENT
+        except asyncio.CancelledError:
+            error = call.take_ending()
+            if error is not None:
+                await self._refuse(call, error)
+            elif call.gone:
+                call.status = _NO_CLIENT
+            else:
+                raise
+        except OrchError as error:
+            await self._refuse(call, error)
+        except Exception:
+            log.exception("%s: a defect of llama-orch", call.id)
+            await self._refuse(call, OrchError("the gateway met a defect of its own; its log tells", code="internal"))
+
+    async def _dispatch(self, call: Call) -> None:
+        found = routes.matching(call.path)
+        method: str = call.scope["method"]
+        if found:
+            # A HEAD is a GET whose body the server leaves out (RFC 9110, 9.3.2).
+            meant = (method, "GET") if method == "HEAD" else (method,)
+            call.route = next((route for each in meant for route in found if route.method == each), None) or found[0]
+        self._gate.check_site(call)
+        self._cors.mark(call)
+        if method == "OPTIONS" and found and b"origin" in call.headers:
+            await self._cors.preflight(call, _methods(found))
+            return
+        if not (call.route is not None and call.route.public):
+            call.client = self._gate.check_key(call)
+        if call.route is None:
+            raise RequestError(f"there is no {call.path[:100]} here", code="unknown_path", status=404)
+        if call.route.method != method and (method, call.route.method) != ("HEAD", "GET"):
+            call.fixed.append((b"allow", _methods(found)))
+            words = _methods(found).decode()
+            raise RequestError(f"{call.path[:100]} answers only {words}", code="method_not_allowed", status=405)
+        call.argument = routes.argument(call.route, call.path)
+        forms = call.path.startswith("/api/")
+        call.intake = Intake(call.headers, self._tap.options, self._tap.held, forms=forms)
+        await routes.load(call.route.handler)(self._tap, call)
+
+    async def _refuse(self, call: Call, error: OrchError) -> None:
+        connection = call.connection
+        if call.status:  # the answer has begun and cannot become another one: end it short of its end
+            if connection is not None and not call.finished:
+                connection.transport.abort()
+            return
+        error.request_id = error.request_id or call.id
+        headers = envelope.headers(error)
+        heard = connection is None or await connection.heard_all(_LINGER)
+        if not heard or error.code == "malformed_http":
+            headers.append((b"connection", b"close"))
+        await call.reply(error.status, _rendered(call, error), headers)
+
+
+def _methods(found: tuple[TapRoute, ...]) -> bytes:
+    return ", ".join(dict.fromkeys(route.method for route in found)).encode()
+
+
+def _rendered(call: Call, error: OrchError) -> bytes:
+    dialect = call.route.dialect if call.route is not None else ""
+    if not dialect:
+        dialect = next((name for start, name in _FORMS.items() if call.path.startswith(start)), "")
+    return load_dialect(dialect).failure(error) if dialect else envelope.render(error)

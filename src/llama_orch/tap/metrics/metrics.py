@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Counters and histograms, fed once per request from the receipt that the worker sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+
+from llama_orch.tap.metrics.labels import Labels, dialect_of, operation_of
+
+if TYPE_CHECKING:
+    from llama_orch.tap.routes import TapRoute
+    from llama_orch.wire.receipt import Receipt
+
+# The buckets that the conventions advise.
+_DURATION = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+_QUEUE = (0.001, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+_WHAT = ("gen_ai_operation_name", "gen_ai_request_model", "dialect")
+_OUTCOME = (*_WHAT, "outcome")
+_TOKENS = (*_WHAT, "gen_ai_token_type")
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The children of one combination of operation, model and dialect: looked up once."""
+
+    first: Histogram
+    token: Histogram
+    queue: Histogram
+    given: Counter
+    cached: Counter
+    made: Counter
+
+
+class Metrics:
+    """What is counted since the start. `record` is called once per request; nothing else is on its way."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # half of all lines, and nobody asks for them
+        self.registry = CollectorRegistry()
+        self._labels = Labels()
+        self._series: dict[tuple[str, str, str], _Series] = {}
+        self._durations: dict[tuple[str, str, str, str], Histogram] = {}
+        self._duration = self._histogram("request_duration", "From the request to the end of its answer", _DURATION)
+        self._first = self._histogram("time_to_first_token", "From the request to the first token", _FIRST_TOKEN)
+        self._token = self._histogram(
+            "time_per_output_token", "Between two tokens, the median of one answer", _PER_TOKEN
+        )
+        self._queue = Histogram(
+            "llama_orch_queue_seconds", "Waiting for a slot", _WHAT, buckets=_QUEUE, registry=self.registry
+        )
+        self._usage = Counter(
+            "gen_ai_client_token_usage",
+            "Tokens: input (cached ones included), cached (of the input), output",
+            _TOKENS,
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
+
+    def record(self, route: TapRoute, model: str | None, receipt: Receipt, seconds: float) -> None:
+        """Counts one request that took `seconds`; `model` is an id of the fleet, None where none was meant."""
+        dialect = dialect_of(route)
+        what = operation_of(route, dialect), self._labels.model(model), dialect
+        self._duration_of((*what, self._labels.outcome(receipt.outcome))).observe(seconds)
+        series = self._series.get(what) or self._new(what)
+        if receipt.queue_seconds or receipt.prompt_tokens:
+            series.queue.observe(receipt.queue_seconds)
+        if receipt.output_tokens and receipt.first_token_seconds:
+            series.first.observe(receipt.first_token_seconds)
+        if receipt.output_tokens > 1 and receipt.token_seconds:
+            series.token.observe(receipt.token_seconds)
+        series.given.inc(receipt.prompt_tokens)
+        series.cached.inc(receipt.cached_tokens)
+        series.made.inc(receipt.output_tokens)
+
+    def _duration_of(self, labels: tuple[str, str, str, str]) -> Histogram:
+        found = self._durations.get(labels)
+        if found is None:
+            found = self._durations[labels] = self._duration.labels(*labels)
+        return found
+
+    def _new(self, what: tuple[str, str, str]) -> _Series:
+        usage = self._usage
+        series = self._series[what] = _Series(
+            first=self._first.labels(*what),
+            token=self._token.labels(*what),
+            queue=self._queue.labels(*what),
+            given=usage.labels(*what, "input"),
+            cached=usage.labels(*what, "cached"),
+            made=usage.labels(*what, "output"),
+        )
+        return series
+
+    def _histogram(self, name: str, help_text: str, buckets: tuple[float, ...]) -> Histogram:
+        labels = _OUTCOME if name == "request_duration" else _WHAT
+        return Histogram(f"gen_ai_server_{name}_seconds", help_text, labels, buckets=buckets, registry=self.registry)

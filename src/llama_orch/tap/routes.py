@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every path of the gateway, as data: what it answers itself, and what it hands on to a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from llama_orch.wire import routes as wire
+
+if TYPE_CHECKING:
+    from llama_orch.tap.call import Call
+    from llama_orch.tap.tap import Tap
+
+Handler = Callable[["Tap", "Call"], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class TapRoute:
+    """`path` may hold one `*` for one or more characters (a model's id holds slashes).
+
+    `handler` is `module:attribute`, loaded on first use: `async def handle(tap, call)`. `dialect` renders the errors
+    (`module:attribute`, empty: OpenAI's form). `job` is the wire's name for what a worker does with it, empty where the
+    gateway answers itself. A `public` path needs no key.
+    """
+
+    method: str
+    path: str
+    handler: str
+    dialect: str = ""
+    job: str = ""
+    public: bool = False
+
+
+_RESPONSES = "llama_orch.wire.responses:DIALECT"
+_OLLAMA = "llama_orch.wire.ollama_chat:DIALECT"
+_RELAYED = "llama_orch.tap.relay:handle"
+
+_OWN: tuple[TapRoute, ...] = (
+    TapRoute("GET", "/", "llama_orch.tap.ollama.root:handle", public=True),
+    TapRoute("HEAD", "/", "llama_orch.tap.ollama.root:handle", public=True),
+    TapRoute("GET", "/health", "llama_orch.tap.status:health", public=True),
+    TapRoute("GET", "/ready", "llama_orch.tap.status:ready", public=True),
+    TapRoute("GET", "/metrics", "llama_orch.tap.metrics:handle"),
+    TapRoute("GET", "/openapi.json", "llama_orch.tap.openapi:handle", public=True),
+    TapRoute("GET", "/v1/models", "llama_orch.tap.models:listing"),
+    TapRoute("GET", "/v1/models/*", "llama_orch.tap.models:one"),
+    TapRoute("POST", "/v1/responses", "llama_orch.tap.responses:create", _RESPONSES, "generate"),
+    TapRoute("POST", "/v1/responses/input_tokens", "llama_orch.tap.responses:input_tokens", _RESPONSES, "count"),
+    TapRoute("POST", "/v1/responses/*/cancel", "llama_orch.tap.responses:cancel", _RESPONSES),
+    TapRoute("GET", "/v1/responses/*/input_items", "llama_orch.tap.responses:input_items", _RESPONSES),
+    TapRoute("GET", "/v1/responses/*", "llama_orch.tap.responses:retrieve", _RESPONSES),
+    TapRoute("DELETE", "/v1/responses/*", "llama_orch.tap.responses:delete", _RESPONSES),
+    TapRoute("GET", "/api/tags", "llama_orch.tap.ollama.tags:handle", _OLLAMA),
+    TapRoute("GET", "/api/ps", "llama_orch.tap.ollama.ps:handle", _OLLAMA),
+    TapRoute("GET", "/api/version", "llama_orch.tap.ollama.version:handle", _OLLAMA),
+    TapRoute("POST", "/api/show", "llama_orch.tap.ollama.show:handle", _OLLAMA),
+)
+
+
+def _relayed() -> tuple[TapRoute, ...]:
+    """The wire's routes that a worker answers; those the gateway has itself stay its own."""
+    taken = {(route.method, route.path) for route in _OWN}
+    return tuple(
+        TapRoute(route.method, route.path, _RELAYED, route.dialect, route.job)
+        for route in wire.ROUTES
+        if route.dialect and (route.method, route.path) not in taken
+    )
+
+
+ROUTES: tuple[TapRoute, ...] = (*_OWN, *_relayed())
+"""In order of precedence where patterns overlap."""
+
+
+@cache
+def _exact() -> dict[str, tuple[TapRoute, ...]]:
+    found: dict[str, tuple[TapRoute, ...]] = {}
+    for route in ROUTES:
+        if "*" not in route.path:
+            found[route.path] = (*found.get(route.path, ()), route)
+    return found
+
+
+def matching(path: str) -> tuple[TapRoute, ...]:
+    """All routes of `path`, whatever their method; none for an unknown path.
+
+    An exact path beats a pattern, and the first pattern of a method the later ones.
+    """
+    exact = _exact().get(path)
+    if exact is not None:
+        return exact
+    found: dict[str, TapRoute] = {}
+    for route in ROUTES:
+        if "*" in route.path and _fits(route.path, path):
+            found.setdefault(route.method, route)
+    return tuple(found.values())
+
+
+def argument(route: TapRoute, path: str) -> str:
+    """What stands for the `*` of the route's path."""
+    before, _, after = route.path.partition("*")
+    return path[len(before) : len(path) - len(after)]
+
+
+@cache
+def load(handler: str) -> Handler:
+    """The handler behind `module:attribute`."""
+    module, _, attribute = handler.partition(":")
+    return cast("Handler", getattr(import_module(module), attribute))
+
+
+def _fits(pattern: str, path: str) -> bool:
+    before, _, after = pattern.partition("*")
+    return path.startswith(before) and path.endswith(after) and len(path) > len(before) + len(after)

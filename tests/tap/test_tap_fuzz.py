@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Some seconds of what `scripts/fuzz_requests.py` does for long by hand."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from gateway_process import Gateway
+
+import fuzz_requests
+
+
+def test_the_parsers_of_all_dialects() -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    fuzz_requests.round_of(seed, 150)
+
+
+def test_broken_http(gateway: Gateway) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    assert gateway.key is not None
+    sent = fuzz_requests.requests(seed, gateway.key, 300)
+    statuses = Counter(fuzz_requests.fire(gateway.address, data) for data in sent)
+    print(statuses)
+    assert statuses[400] > 50
+    assert gateway.chat(max_tokens=1).status == 200
+    assert "defect" not in gateway.log
