@@ -5,7 +5,7 @@
     ├── ConfigError                file, line, column, key
     ├── TargetError
     │   ├── TargetUnreachable      address
-    │   ├── EngineFailed           last_words
+    │   ├── EngineFailed           last_words, retry_after
     │   └── TargetTimeout          phase, seconds
     ├── RequestError               param, body
     │   ├── BadRequest
@@ -16,7 +16,9 @@
     │   └── BudgetExceeded (limit_source)
     ├── AnswerError
     │   ├── InvalidAnswer          pointer, text
+    │   ├── StepsExhausted         steps, messages
     │   └── StreamBroken           partial
+    ├── ToolError                  tool
     └── AppletError
 
 The same classes serve both ends of the wire: a worker raises one, the gateway renders it as an HTTP answer
@@ -24,6 +26,10 @@ The same classes serve both ends of the wire: a worker raises one, the gateway r
 """
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from llama_orch_utils.messages import Message
 
 
 class OrchError(Exception):
@@ -97,7 +103,10 @@ class TargetUnreachable(TargetError):
 
 
 class EngineFailed(TargetError):
-    """The worker could not load the model, or ended; `last_words` is the end of its log."""
+    """The worker could not load the model, or ended; `last_words` is the end of its log.
+
+    With the code `loading` it is not ready yet; `retry_after` seconds, when the target said so.
+    """
 
     code = "engine_failed"
     status = 503
@@ -111,9 +120,10 @@ class EngineFailed(TargetError):
         target: str | None = None,
         request_id: str | None = None,
         code: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, hint=hint, target=target, request_id=request_id, code=code)
-        self.last_words = last_words
+        self.last_words, self.retry_after = last_words, retry_after
 
 
 class TargetTimeout(TargetError):
@@ -305,6 +315,27 @@ class InvalidAnswer(AnswerError):
         self.pointer, self.text = pointer, text
 
 
+class StepsExhausted(AnswerError):
+    """The model still calls tools after `steps` requests; `messages` are the turns since the question.
+
+    Its last calls were not run, and are in none of them.
+    """
+
+    code = "steps_exhausted"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        steps: int,
+        messages: tuple[Message, ...] = (),
+        hint: str | None = None,
+        target: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, target=target)
+        self.steps, self.messages = steps, messages
+
+
 class StreamBroken(AnswerError):
     """The stream ended before the answer did; `partial` is the text that came."""
 
@@ -321,6 +352,16 @@ class StreamBroken(AnswerError):
     ) -> None:
         super().__init__(message, hint=hint, target=target, request_id=request_id)
         self.partial = partial
+
+
+class ToolError(OrchError):
+    """The tool `tool` failed, or cannot be one. A tool that raises it says to the model what the message says."""
+
+    code = "tool_error"
+
+    def __init__(self, message: str, *, tool: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.tool = tool
 
 
 class AppletError(OrchError):

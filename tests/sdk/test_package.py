@@ -53,6 +53,34 @@ def test_a_client_over_plain_http_loads_no_httpx_pydantic_or_keyring():
     assert not found & {"httpx", "pydantic", "keyring", "aiohttp", "asyncio", "ssl", "llama_orch"}
 
 
+NEW_FEATURES = """
+from llama_orch_utils import Client, tool, Attachment
+from llama_orch_utils.testing import FakeTap
+import sys
+
+@tool
+def weather(city: str) -> str:
+    "Weather."
+    return city
+
+with FakeTap() as tap, Client(tap.url, key="k", model="m") as client:
+    client.chat("hi")
+    list(client.stream("hi", reasoning_effort="low"))
+    plain = {"type": "function", "function": {"name": "x"}}
+    client.chat("hi", tools=[plain])
+    client.embed("x")
+    client.rerank("x", ["y"])
+    Attachment("a.txt", b"text").text
+    assert not {"pydantic", "httpx", "asyncio", "keyring", "numpy"} & set(sys.modules)
+    client.chat("hi", tools=[weather])
+    assert "pydantic" in sys.modules
+"""
+
+
+def test_pydantic_comes_with_the_first_shape_or_function_and_not_before():
+    loaded_by(NEW_FEATURES, site=True)
+
+
 def test_the_facade_is_its_static_mirror():
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))

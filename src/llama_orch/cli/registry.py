@@ -10,6 +10,7 @@ from __future__ import annotations
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("llama_orch.cli.run.command:RUN", "Ask once; the answer streams to stdout"),
     "chat": ("llama_orch.cli.chat.command:CHAT", "Hold a conversation on the terminal"),
+    "serve": ("llama_orch.cli.serve.command:SERVE", "Serve models to any OpenAI, Anthropic or Ollama client"),
     "applet": ("llama_orch.cli.applet.command:APPLET", "List and run applets (also: orch NAME)"),
     "models": ("llama_orch.cli.models.command:MODELS", "List, show, link and remove models"),
     "ls": ("llama_orch.cli.models.command:LS", "List the models (orch models ls)"),
@@ -28,13 +29,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Ask", ("run", "chat", "applet")),
+    ("Serve", ("serve",)),
     ("Models", ("models", "ls", "show", "rm", "ps", "stop")),
     ("Targets and keys", ("target", "auth")),
     ("House", ("config", "logs", "doctor", "completion", "help")),
 )
 
 # What `orch help` explains besides; `help/topics.py` holds the pages.
-TOPIC_NAMES = ("exit-codes", "environment", "targets", "models", "config", "json", "privacy")
+TOPIC_NAMES = ("exit-codes", "environment", "targets", "models", "serving", "config", "json", "privacy")
 
 # The word that TAB asks with; not for people, so it is in no list.
 COMPLETE_WORD = "_complete"

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from llama_orch_utils.errors import AnswerError, InvalidAnswer
 from llama_orch_utils.transport.exchange import Head
-from llama_orch_utils.types import Answer, ModelInfo, Usage
+from llama_orch_utils.types import Answer, ModelInfo, ToolCall, Usage
 
 Json = dict[str, Any]
 
@@ -51,10 +51,34 @@ def answer_of(raw: Json, head: Head, target: str) -> Answer:
         target=target,
         finish_reason=text_of(cast("Json", choice).get("finish_reason")),
         usage=usage_of(raw.get("usage")),
-        reasoning=text_of(fields.get("reasoning_content")),
+        reasoning=text_of(fields.get("reasoning_content")) or text_of(fields.get("reasoning")),
         request_id=request_id_of(head),
+        tool_calls=calls_of(fields.get("tool_calls")),
+        refusal=text_of(fields.get("refusal")),
         raw=raw,
     )
+
+
+def calls_of(value: object) -> tuple[ToolCall, ...]:
+    """The tool calls of a message. Raises InvalidAnswer with a pointer to one that names no function."""
+    found: list[ToolCall] = []
+    for place, entry in enumerate(cast("list[object]", value) if isinstance(value, list) else []):
+        fields = cast("Json", entry) if isinstance(entry, dict) else {}
+        inner = fields.get("function")
+        function = cast("Json", inner) if isinstance(inner, dict) else {}
+        found.append(
+            call_of(text_of(fields.get("id")), text_of(function.get("name")), function.get("arguments"), place)
+        )
+    return tuple(found)
+
+
+def call_of(identity: str, name: str, arguments: object, place: int) -> ToolCall:
+    """One call; some servers give the arguments as an object, and some no id."""
+    if not name:
+        where = f"/choices/0/message/tool_calls/{place}/function/name"
+        raise InvalidAnswer("a tool call that names no function", pointer=where, hint="ask again")
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
+    return ToolCall(identity or f"call_{place}", name, text)
 
 
 def text_of(value: object) -> str:
@@ -67,9 +91,17 @@ def usage_of(value: object) -> Usage:
     if not isinstance(value, dict):
         return Usage()
     fields = cast("Json", value)
-    details = fields.get("prompt_tokens_details")
-    cached = cast("Json", details).get("cached_tokens") if isinstance(details, dict) else 0
-    return Usage(_count(fields.get("prompt_tokens")), _count(fields.get("completion_tokens")), _count(cached))
+    return Usage(
+        _count(fields.get("prompt_tokens")),
+        _count(fields.get("completion_tokens")),
+        _count(_detail(fields, "prompt_tokens_details", "cached_tokens")),
+        _count(_detail(fields, "completion_tokens_details", "reasoning_tokens")),
+    )
+
+
+def _detail(usage: Json, group: str, name: str) -> object:
+    details = usage.get(group)
+    return cast("Json", details).get(name) if isinstance(details, dict) else 0
 
 
 def models_of(raw: Json) -> list[ModelInfo]:
@@ -84,6 +116,7 @@ def models_of(raw: Json) -> list[ModelInfo]:
             owned_by=text_of(entry.get("owned_by")),
             created=_number(entry.get("created")),
             context=_context(entry),
+            capabilities=_capabilities(entry),
             raw=entry,
         )
         for entry in entries
@@ -106,6 +139,23 @@ def _context(entry: Json) -> int | None:
         if _number(found) is not None:
             return _number(found)
     return None
+
+
+def _capabilities(entry: Json) -> frozenset[str] | None:
+    # Ours and Ollama's list, llama-server's `multimodal`, OpenRouter's list of what goes in.
+    told = entry.get("capabilities")
+    architecture = entry.get("architecture")
+    inner = cast("Json", architecture) if isinstance(architecture, dict) else entry
+    kinds = inner.get("input_modalities")
+    if not isinstance(told, (list, dict)) and not isinstance(kinds, list):
+        return None
+    names: set[str] = set()
+    if isinstance(told, dict):
+        names = {name for name, value in cast("Json", told).items() if value}
+    elif isinstance(told, list):
+        names = {str(each) for each in cast("list[object]", told)}
+    seen = isinstance(kinds, list) and "image" in kinds
+    return frozenset(names | {"vision"} if seen or "multimodal" in names else names)
 
 
 def _number(value: object) -> int | None:

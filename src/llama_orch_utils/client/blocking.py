@@ -4,29 +4,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack, overload
 
 from llama_orch_utils.client.core import Core
 from llama_orch_utils.client.endpoint import autopsy
-from llama_orch_utils.client.flow import Autopsy, Body, Locate, Opened, Send, Step, Wait, broken
+from llama_orch_utils.client.flow import Autopsy, Body, Locate, Send, Step, Use, Wait
 from llama_orch_utils.client.options import ChatOptions, Prompt
-from llama_orch_utils.client.reader import StreamReader
-from llama_orch_utils.errors import AnswerError, StreamBroken
-from llama_orch_utils.transport.clock import PhaseElapsed, Timeouts
+from llama_orch_utils.client.stream import Stream
+from llama_orch_utils.errors import AnswerError
+from llama_orch_utils.transport.clock import Timeouts
 from llama_orch_utils.transport.exchange import Reply, Transport, TransportFailure
-from llama_orch_utils.types import Answer, ModelInfo, Piece
+from llama_orch_utils.types import Answer, ModelInfo
 
 if TYPE_CHECKING:
     import httpx
 
     from llama_orch_utils.config import Config
     from llama_orch_utils.targets.local import Launcher, LoadListener, WorkerSettings
+    from llama_orch_utils.vectors import Embeddings, Ranking
 
 T = TypeVar("T")
-# What drives a flow: the client that a stream belongs to.
-Runner = Callable[[Generator[Step, Any, Any]], Any]
 
 
 class OpenAIArguments(TypedDict):
@@ -82,12 +81,57 @@ class Client:
         return self._core.target.name
 
     def chat(self, prompt: Prompt, **options: Unpack[ChatOptions]) -> Answer:
-        """The whole answer to `prompt`: a text, or messages. Raises the errors of `llama_orch_utils.errors`."""
+        """The whole answer to `prompt`: a text, or messages. Raises the errors of `llama_orch_utils.errors`.
+
+        Tools that the model calls are run in between, one after the other, in the caller's thread.
+        """
         return self._run(self._core.chat(prompt, options))
 
     def stream(self, prompt: Prompt, **options: Unpack[ChatOptions]) -> Stream:
         """The answer in pieces as they come; the request goes out when the first one is asked for, or with `with`."""
         return Stream(self._run, self._core.stream(prompt, options))
+
+    @overload
+    def parse(self, prompt: Prompt, shape: type[T], *, repairs: int = 0, **options: Unpack[ChatOptions]) -> T: ...
+    @overload
+    def parse(self, prompt: Prompt, shape: object, *, repairs: int = 0, **options: Unpack[ChatOptions]) -> Any: ...
+    def parse(self, prompt: Prompt, shape: Any, *, repairs: int = 0, **options: Unpack[ChatOptions]) -> Any:
+        """The answer as an instance of `shape`: a pydantic model, a dataclass, a TypedDict, or any type pydantic knows.
+
+        The target holds the answer to the type's JSON Schema; what it does not serve of it, it refuses as
+        UnsupportedByTarget with the pointer in `param`. InvalidAnswer, with `pointer` and `text`: the answer was cut by
+        max_tokens, refused, or does not fit. In the last case it is handed back to the model with what is wrong,
+        `repairs` times.
+        """
+        return self._run(self._core.parse(prompt, shape, repairs, options))
+
+    def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        timeout: float | Timeouts | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Embeddings:
+        """A vector for each text, in their order; `dimensions` shortens them, where the model can (Matryoshka).
+
+        More than 2048 texts go in several requests. Raises InvalidAnswer for a vector that is missing or odd.
+        """
+        return self._run(self._core.embed(texts, model, dimensions, timeout, extra))
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        top_n: int | None = None,
+        model: str | None = None,
+        timeout: float | Timeouts | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Ranking:
+        """The documents by falling relevance to `query`, at most `top_n` of them."""
+        return self._run(self._core.rerank(query, documents, top_n, model, timeout, extra))
 
     def models(self) -> list[ModelInfo]:
         """The models that the target has; the local one: the model that its worker has loaded."""
@@ -152,6 +196,8 @@ class Client:
                 return self._core.locator.locate(model)
             case Wait(seconds):
                 return time.sleep(seconds)
+            case Use(toolbox, calls, secret):
+                return [toolbox.run(call, secret) for call in calls]
             case Autopsy(endpoint):
                 words = autopsy(endpoint)
                 if words is not None:
@@ -166,100 +212,6 @@ class Client:
 
             self._transport = HttpTransport()
         return self._transport
-
-
-class Stream:
-    """A streamed answer: iterate over it for its pieces; `answer` is the whole, once it has ended.
-
-    Leaving the `with`, `close`, or dropping a half-read one frees the target.
-    """
-
-    def __init__(self, run: Runner, flow: Generator[Step, Any, Opened]) -> None:
-        self._reading = _Reading(run, flow)
-        self._pieces = self._reading.pieces()
-
-    def __iter__(self) -> Iterator[Piece]:
-        return self._pieces
-
-    @property
-    def answer(self) -> Answer:
-        """The whole answer. Raises AnswerError before the last piece was taken."""
-        if self._reading.answer is None:
-            raise AnswerError("the stream has not ended, so there is no whole answer", hint="take every piece first")
-        return self._reading.answer
-
-    @property
-    def text(self) -> str:
-        """The text so far."""
-        reader = self._reading.reader
-        return reader.text if reader is not None else ""
-
-    def close(self) -> None:
-        """End it now and free the target; also from another thread, whose iteration then ends."""
-        self._reading.close()
-
-    def __enter__(self) -> Self:
-        self._reading.open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class _Reading:
-    """What a stream and its generator share; it does not know them, as a cycle would keep a dropped stream alive."""
-
-    def __init__(self, run: Runner, flow: Generator[Step, Any, Opened]) -> None:
-        self._run = run
-        self._flow = flow
-        self._opened: Opened | None = None
-        self._closed = False
-        self.reader: StreamReader | None = None
-        self.answer: Answer | None = None
-
-    def open(self) -> Opened:
-        """Send the request, if that has not been done."""
-        if self._opened is not None:
-            return self._opened
-        opened: Opened = self._run(self._flow)
-        self.reader = StreamReader(opened.reply.head, opened.endpoint.target, opened.clock)
-        self._opened = opened
-        if self._closed:  # meanwhile, by somebody else
-            opened.reply.close()
-        return opened
-
-    def close(self) -> None:
-        """Free the target."""
-        self._closed = True
-        if self._opened is not None:
-            self._opened.reply.close()
-
-    def pieces(self) -> Iterator[Piece]:
-        """The pieces; frees the target when it ends or is dropped."""
-        if self._closed:
-            return
-        opened = self.open()
-        reader = self.reader
-        assert reader is not None
-        try:
-            for chunk in opened.reply.chunks():
-                yield from reader.feed(chunk)
-            self.answer = reader.end()
-        except (TransportFailure, PhaseElapsed) as failure:
-            if reader.finished:
-                self.answer = reader.end()
-            elif not self._closed:
-                raise (self._run(broken(opened.endpoint, failure, reader.text))) from failure
-        except StreamBroken as error:
-            failure = TransportFailure(error.message, connected=True)
-            found = self._run(broken(opened.endpoint, failure, reader.text))
-            if isinstance(found, StreamBroken):
-                raise
-            raise found from error
-        finally:
-            opened.reply.close()
 
 
 def _read(reply: Reply, most: int) -> bytes:

@@ -35,6 +35,7 @@ from llama_orch_utils.errors import (
 from llama_orch_utils.transport.exchange import Head
 
 Json = dict[str, Any]
+LOGIN = "orch auth login"  # the hint for a key; whoever knows the target names it
 REDIRECT, CLIENT_ERROR, PAYMENT, SERVER_ERROR = 300, 400, 402, 500  # HTTP status codes, RFC 9110, 15
 _WORDS_OF_STATUS = {301: "moved", 302: "moved", 307: "moved", 308: "moved", 404: "not found", 405: "not allowed"}
 _NUMBERS = re.compile(r"(\d{2,9})\D+?(\d{2,9})")
@@ -197,8 +198,7 @@ def _budget(message: str, data: Json, head: Head) -> OrchError:
 
 
 def _engine(message: str, data: Json, head: Head) -> OrchError:
-    del head
-    return EngineFailed(message, last_words=_text(data.get("last_words")))
+    return EngineFailed(message, last_words=_text(data.get("last_words")), retry_after=retry_after_of(head.headers))
 
 
 def _timeout(message: str, data: Json, head: Head) -> OrchError:
@@ -232,7 +232,7 @@ def _plain(kind: Callable[[str], OrchError], hint: str | None = None) -> Make:
 
 
 _BAD = _plain(BadRequest)
-_KEY = _plain(NotAuthorised, "orch auth login")
+_KEY = _plain(NotAuthorised, LOGIN)
 _OURS: dict[str, Make] = {
     "bad_request": _BAD,
     "context_length_exceeded": _context,
@@ -244,6 +244,7 @@ _OURS: dict[str, Make] = {
     "insufficient_credits": _credits,
     "budget_exceeded": _budget,
     "engine_failed": _engine,
+    "loading": _engine,
     "timeout": _timeout,
     "target_unreachable": _plain(TargetUnreachable),
     "target_error": _plain(TargetError),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llama_orch_utils.client.answer import Json, loads, models_of
 from llama_orch_utils.client.endpoint import Endpoint
-from llama_orch_utils.client.failure import error_of, retry_after_of
+from llama_orch_utils.client.failure import LOGIN, error_of, retry_after_of
 from llama_orch_utils.client.options import encoded
 from llama_orch_utils.errors import (
     BadRequest,
@@ -27,6 +27,10 @@ from llama_orch_utils.errors import (
 from llama_orch_utils.transport.clock import Clock, PhaseElapsed, Timeouts
 from llama_orch_utils.transport.exchange import MOST_BODY_BYTES, Call, Head, TransportFailure
 
+if TYPE_CHECKING:
+    from llama_orch_utils.tools.toolbox import Toolbox
+    from llama_orch_utils.types import ToolCall
+
 FIRST_WAIT = 0.25
 LONGEST_WAIT = 8.0
 # A server that asks for more than this is told to the caller instead of waited for.
@@ -35,6 +39,7 @@ MOST_ERROR_BYTES = 64 * 1024
 NAMES_SHOWN = 5
 OK = 200
 UNAVAILABLE = 503
+LOADING = "loading"  # the code of a target whose model is not ready yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,25 @@ class Autopsy:
     endpoint: Endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Run `calls`. Result: a ToolResult for each, in their order. Thrown: ToolError, where that is wanted.
+
+    `secret` is struck out of what a model is told of an error.
+    """
+
+    toolbox: Toolbox
+    calls: tuple[ToolCall, ...]
+    secret: str = ""
+
+
 class HasHead(Protocol):
     """A reply, of either driver."""
 
     head: Head
 
 
-Step = Locate | Send | Body | Wait | Autopsy
+Step = Locate | Send | Body | Wait | Autopsy | Use
 Flow = Generator[Step, Any, Any]
 
 
@@ -144,15 +161,18 @@ def begin(job: Job) -> Generator[Step, Any, Opened]:
         else:
             if reply.head.status == OK:
                 return Opened(endpoint, reply, clock)
-            wait = yield from refused(reply, endpoint, last=tries >= job.retries, number=tries)
+            wait = yield from refused(reply, endpoint, last=tries >= job.retries, number=tries, clock=clock)
         tries += 1
         yield Wait(wait)
 
 
-def refused(reply: HasHead, endpoint: Endpoint, *, last: bool, number: int) -> Generator[Step, Any, float]:
+def refused(
+    reply: HasHead, endpoint: Endpoint, *, last: bool, number: int, clock: Clock
+) -> Generator[Step, Any, float]:
     """Seconds to wait before the next try; raises the reply's error where there is none.
 
-    Only 503 is tried again, and not for a model that cannot be loaded; never a 4xx.
+    Only 503 is tried again, and not for a model that cannot be loaded; never a 4xx. A wait that would outlast the
+    call's time is told instead.
     """
     try:
         body = yield Body(reply, MOST_ERROR_BYTES)
@@ -162,14 +182,13 @@ def refused(reply: HasHead, endpoint: Endpoint, *, last: bool, number: int) -> G
     if isinstance(error, NotAuthorised):
         _explain_key(error, endpoint)
     asked = retry_after_of(reply.head.headers)
-    if (
-        last
-        or reply.head.status != UNAVAILABLE
-        or isinstance(error, EngineFailed)
-        or (asked or 0) > LONGEST_RETRY_AFTER
-    ):
+    wait = asked if asked is not None else backoff(number)
+    failed = isinstance(error, EngineFailed) and error.code != LOADING
+    left = clock.total_left()
+    too_long = wait > LONGEST_RETRY_AFTER or (left is not None and wait >= left)
+    if last or reply.head.status != UNAVAILABLE or failed or too_long:
         raise error
-    return asked if asked is not None else backoff(number)
+    return wait
 
 
 def backoff(number: int) -> float:
@@ -193,10 +212,16 @@ def model_for(job: Job, endpoint: Endpoint) -> Generator[Step, Any, str]:
         raise BadRequest(
             f"{endpoint.target} has {len(names)} models" + (f" ({some})" if names else "") + ": name one",
             param="/model",
-            hint=f"give model=…, or: orch config set targets.{endpoint.target}.model MODEL",
+            hint=_naming(endpoint.target, names),
             target=endpoint.target,
         )
     return names[0]
+
+
+def _naming(target: str, names: list[str]) -> str:
+    """How to name a model; an address is no target that a setting could be for."""
+    one = f'give model="{names[0]}"' if names else "give model=…"
+    return one if "://" in target else f"{one}, or: orch config set targets.{target}.model MODEL"
 
 
 def broken(
@@ -258,4 +283,5 @@ def _explain_key(error: NotAuthorised, endpoint: Endpoint) -> None:
     if not endpoint.secret:
         error.args = (f"{error.message}: no key was found for {origin}{why}",)
         error.message = error.args[0]
-    error.hint = error.hint or f"orch auth login {endpoint.target}"
+    if error.hint in (None, LOGIN):
+        error.hint = f"{LOGIN} {endpoint.target}"

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from llama_orch_utils.errors import BadRequest
+from llama_orch_utils.messages import Message
 from llama_orch_utils.transport.clock import Timeouts
-from llama_orch_utils.types import Message
+
+if TYPE_CHECKING:
+    from llama_orch_utils.tools.definition import Tool
+    from llama_orch_utils.tools.toolbox import AnyTool, ToolErrors
 
 Prompt = str | Sequence[Message]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
 class ChatOptions(TypedDict, total=False):
@@ -19,6 +24,11 @@ class ChatOptions(TypedDict, total=False):
 
     `system` goes before the messages; `timeout` is seconds for the whole call, or Timeouts; `extra` holds further
     fields of the request's body, sent as they are.
+
+    `tools` are functions, `@tool`s, or plain definitions. The former are run when the model calls them, and what they
+    give goes back to it, until it answers or `max_steps` requests were made (8; then StepsExhausted). `tool_choice`
+    (none, auto, required, a tool or its name) counts until a call was made. `tool_errors`: `tell` gives the words of
+    a tool's failure to the model, `raise` raises them as ToolError.
     """
 
     model: str | None
@@ -34,11 +44,18 @@ class ChatOptions(TypedDict, total=False):
     logprobs: bool | None
     top_logprobs: int | None
     response_format: Mapping[str, Any] | None
+    reasoning_effort: Effort | None
+    tools: Sequence[AnyTool] | None
+    tool_choice: str | Tool[..., Any] | Mapping[str, Any] | None
+    parallel_tool_calls: bool | None
+    max_steps: int | None
+    tool_errors: ToolErrors | None
     timeout: float | Timeouts | None
     extra: Mapping[str, Any] | None
 
 
-_NOT_SENT = frozenset({"model", "system", "timeout", "extra"})
+# What is not sent, or not as it is given.
+_OURS_ALONE = frozenset({"model", "system", "timeout", "extra", "tools", "tool_choice", "max_steps", "tool_errors"})
 _KNOWN = frozenset(ChatOptions.__annotations__)
 # Fields that this package decides; `extra` may not contradict it.
 _OURS = frozenset({"messages", "stream", "stream_options", "model"})
@@ -64,17 +81,13 @@ def messages_of(prompt: Prompt, system: str | None = None) -> list[Message]:
     return [{"role": "system", "content": system}, *messages] if system else messages
 
 
-def chat_body(prompt: Prompt, options: ChatOptions, *, streamed: bool) -> dict[str, Any]:
-    """The request's body, without the model. Raises BadRequest, and TypeError for an option that nobody knows."""
+def check_options(options: ChatOptions, *, streamed: bool) -> None:
+    """Raises BadRequest for what cannot be asked, and TypeError for an option that nobody knows."""
     if unknown := sorted(set(options) - _KNOWN):
         raise TypeError(f"unknown option {unknown[0]!r}: what the target knows beyond these goes into extra={{…}}")
-    body: dict[str, Any] = {"messages": messages_of(prompt, options.get("system"))}
-    body |= {name: value for name, value in options.items() if value is not None and name not in _NOT_SENT}
-    if streamed:
-        body["stream"] = True
-        body["stream_options"] = {"include_usage": True}
     extra = options.get("extra") or {}
-    if taken := sorted((_OURS | set(body)) & set(extra)):
+    given = {name for name, value in options.items() if value is not None}
+    if taken := sorted((_OURS | (given - {"extra"})) & set(extra)):
         raise BadRequest(
             f"extra holds {taken[0]!r}, which has an argument of its own",
             param=f"/{taken[0]}",
@@ -82,7 +95,18 @@ def chat_body(prompt: Prompt, options: ChatOptions, *, streamed: bool) -> dict[s
         )
     if streamed and extra.get("n") not in (None, 1):
         raise BadRequest("a stream carries one answer, not n", param="/n", hint="use chat(), and read answer.raw")
-    body.update(extra)
+    steps = options.get("max_steps")
+    if steps is not None and steps < 1:
+        raise BadRequest(f"max_steps is {steps}; one is the least", param="/max_steps", hint="max_steps=4")
+
+
+def chat_fields(options: ChatOptions, *, streamed: bool) -> dict[str, Any]:
+    """The request's body, without the model, the messages and the tools."""
+    body = {name: value for name, value in options.items() if value is not None and name not in _OURS_ALONE}
+    if streamed:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    body.update(options.get("extra") or {})
     return body
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from llama_orch_utils.client.answer import Json, request_id_of, text_of, usage_of
+from llama_orch_utils.client.drafts import Drafts
 from llama_orch_utils.client.failure import envelope_of, error_of_fields
-from llama_orch_utils.errors import AnswerError, OrchError, StreamBroken
+from llama_orch_utils.errors import AnswerError, InvalidAnswer, OrchError, StreamBroken
 from llama_orch_utils.sse import EventParser, EventTooLong
 from llama_orch_utils.transport.clock import Clock
 from llama_orch_utils.transport.exchange import Head
@@ -25,6 +26,7 @@ class StreamReader:
 
     __slots__ = (
         "_clock",
+        "_drafts",
         "_half",
         "_head",
         "_held",
@@ -32,6 +34,7 @@ class StreamReader:
         "_logprobs",
         "_parser",
         "_reasoning",
+        "_refusal",
         "_target",
         "_texts",
         "_usage",
@@ -45,6 +48,8 @@ class StreamReader:
         self._texts: list[str] = []
         self._reasoning: list[str] = []
         self._logprobs: list[Any] = []
+        self._drafts: Drafts | None = None
+        self._refusal = ""
         self._half = {"content": "", "reasoning_content": ""}
         self._held = False
         self._usage: object = None
@@ -67,7 +72,7 @@ class StreamReader:
                     self._clock.drain()
                 elif not self.finished:
                     self._event(data, pieces)
-        except EventTooLong as error:
+        except (EventTooLong, InvalidAnswer) as error:
             raise self.broken(str(error)) from error
         except (ValueError, StopIteration, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
             raise self.broken("an event that is no chat completion chunk") from error
@@ -89,6 +94,8 @@ class StreamReader:
             usage=usage_of(self._usage),
             reasoning=reasoning,
             request_id=request_id_of(self._head),
+            tool_calls=tuple(self._drafts.whole) if self._drafts is not None else (),
+            refusal=self._refusal,
             raw=self._whole(text, reasoning),
         )
 
@@ -115,7 +122,7 @@ class StreamReader:
             return
         choice = choices[0]
         delta = choice["delta"]
-        text, reasoning = delta.get("content") or "", delta.get("reasoning_content") or ""
+        text, reasoning = delta.get("content") or "", delta.get("reasoning_content") or delta.get("reasoning") or ""
         if self._held or b"\\u" in data:
             text, reasoning = self._joined("content", text), self._joined("reasoning_content", reasoning)
         if text or reasoning:
@@ -126,12 +133,26 @@ class StreamReader:
                 self._reasoning.append(reasoning)
             pieces.append(Piece(text, reasoning))
             self._clock.token()
+        elif delta:
+            self._rarer(delta, pieces)
         if (finish := choice.get("finish_reason")) or choice.get("logprobs") or raw.get("usage"):
-            self._notable(raw, choice, finish)
+            self._notable(raw, choice, finish, pieces)
 
-    def _notable(self, raw: Json, choice: Json, finish: str | None) -> None:
+    def _rarer(self, delta: Json, pieces: list[Piece]) -> None:
+        """A delta without text: tool calls, a refusal, or the role alone."""
+        if calls := delta.get("tool_calls"):
+            if self._drafts is None:
+                self._drafts = Drafts()
+            pieces += [Piece("", call=call) for call in self._drafts.add(calls)]
+            self._clock.token()
+        self._refusal += text_of(delta.get("refusal"))
+
+    def _notable(self, raw: Json, choice: Json, finish: str | None, pieces: list[Piece]) -> None:
         if finish:
             self.finish_reason, self._last = finish, raw
+            last = self._drafts.end() if self._drafts is not None else []
+            if finish != "length":  # else the last one may be half: it is in the answer, and no piece
+                pieces += [Piece("", call=call) for call in last]
         if logprobs := choice.get("logprobs"):
             self._logprobs += logprobs.get("content") or []
         self._usage = raw.get("usage") or self._usage
@@ -164,6 +185,8 @@ class StreamReader:
         message: Json = {"role": "assistant", "content": text}
         if reasoning:
             message["reasoning_content"] = reasoning
+        if self._drafts is not None:
+            message["tool_calls"] = [call.message() for call in self._drafts.whole]
         logprobs = {"content": self._logprobs} if self._logprobs else None
         choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": self.finish_reason}
         kept = {name: value for name, value in self._last.items() if name not in ("object", "choices", "usage")}

@@ -14,7 +14,7 @@ As a pytest fixture: `pytest_plugins = ["llama_orch_utils.testing.fixture"]`, th
 
 from __future__ import annotations
 
-from llama_orch_utils.testing.script import Asked, Script
+from llama_orch_utils.testing.script import Asked, FakeCall, Script
 from llama_orch_utils.testing.tap import FakeTap
 
-__all__ = ["Asked", "FakeTap", "Script"]
+__all__ = ["Asked", "FakeCall", "FakeTap", "Script"]

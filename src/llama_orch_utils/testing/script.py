@@ -9,13 +9,30 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 Json = dict[str, Any]
+# Fragments of a call's arguments in a stream are of this many characters, so that readers have to join them.
+FRAGMENT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FakeCall:
+    """A tool call to answer with. `arguments` are an object, or a text that is sent as it is: also a broken one."""
+
+    name: str
+    arguments: Mapping[str, Any] | str = field(default_factory=dict[str, Any])
+    id: str = ""
+
+    def json(self) -> str:
+        """The arguments as the model would write them."""
+        return self.arguments if isinstance(self.arguments, str) else json.dumps(dict(self.arguments))
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
     """One scripted reply.
 
-    `pieces` of the answer, each one event of a stream; `delay` seconds before the first byte, `pause` seconds before
+    `pieces` of the answer, each one event of a stream; `calls` of tools after them (the finish reason is tool_calls
+    then, unless it is given); `vectors` answer embeddings, `scores` a ranking, in the order of what was sent;
+    `delay` seconds before the first byte, `pause` seconds before
     each piece (comments keep the connection busy every `comments` seconds meanwhile, if given). `cut`: the
     connection breaks after that many pieces. `late_error`: an error envelope's inside that ends the stream. With a
     `status` other than 200, or a `body`, the reply is that.
@@ -23,7 +40,11 @@ class Script:
 
     pieces: tuple[str, ...] = ()
     reasoning: tuple[str, ...] = ()
-    finish_reason: str | None = "stop"
+    calls: tuple[FakeCall, ...] = ()
+    vectors: tuple[tuple[float, ...], ...] | None = None
+    scores: tuple[float, ...] | None = None
+    refusal: str = ""
+    finish_reason: str | None = ""
     usage: Mapping[str, Any] | None = None
     delay: float = 0.0
     pause: float = 0.0
@@ -34,9 +55,23 @@ class Script:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes | None = None
 
+    @property
+    def finish(self) -> str | None:
+        """The finish reason."""
+        return ("tool_calls" if self.calls else "stop") if self.finish_reason == "" else self.finish_reason
+
     def events(self, model: str) -> list[bytes]:
         """The events of the stream, before the last ones."""
-        deltas = [{"reasoning_content": text} for text in self.reasoning] + [{"content": text} for text in self.pieces]
+        deltas: list[Json] = [{"reasoning_content": text} for text in self.reasoning]
+        deltas += [{"content": text} for text in self.pieces]
+        deltas += [{"refusal": self.refusal}] if self.refusal else []
+        for index, call in enumerate(self._called()):
+            function = call["function"]
+            deltas.append({"tool_calls": [{**call, "index": index, "function": {**function, "arguments": ""}}]})
+            text = function["arguments"]
+            for start in range(0, len(text), FRAGMENT):
+                part = {"index": index, "function": {"arguments": text[start : start + FRAGMENT]}}
+                deltas.append({"tool_calls": [part]})
         return [event(_chunk(model, delta, None)) for delta in deltas]
 
     def ending(self, model: str, prompt_tokens: int) -> list[bytes]:
@@ -45,7 +80,7 @@ class Script:
             return [event({"error": dict(self.late_error)})]
         last = _chunk(model, {}, None)
         last["choices"], last["usage"] = [], self.counts(prompt_tokens)
-        finish = [event(_chunk(model, {}, self.finish_reason))] if self.finish_reason else []
+        finish = [event(_chunk(model, {}, self.finish))] if self.finish else []
         return [*finish, event(last), b"data: [DONE]\n\n"]
 
     def counts(self, prompt_tokens: int) -> Json:
@@ -65,9 +100,23 @@ class Script:
         message: Json = {"role": "assistant", "content": "".join(self.pieces)}
         if self.reasoning:
             message["reasoning_content"] = "".join(self.reasoning)
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
+        if self.calls:
+            message |= {"tool_calls": self._called(), "content": message["content"] or None}
+        if self.refusal:
+            message |= {"refusal": self.refusal, "content": None}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish}
         head = {"id": "chatcmpl-fake", "object": "chat.completion", "created": 0, "model": model}
         return {**head, "choices": [choice], "usage": self.counts(prompt_tokens)}
+
+    def _called(self) -> list[Json]:
+        return [
+            {
+                "id": call.id or f"call_fake_{place}",
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.json()},
+            }
+            for place, call in enumerate(self.calls)
+        ]
 
 
 @dataclass(slots=True)
@@ -90,6 +139,11 @@ class Asked:
     def messages(self) -> list[Json]:
         """The messages of the body."""
         return cast("list[Json]", self.json.get("messages", []))
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the tools of the body."""
+        return [str(tool["function"]["name"]) for tool in self.json.get("tools", [])]
 
     @property
     def key(self) -> str | None:

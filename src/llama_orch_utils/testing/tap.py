@@ -1,52 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fake tap: an HTTP server in threads, on loopback or on a Unix socket."""
+"""The fake tap: what it answers, and what it was asked."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import select
-import socketserver
 import threading
-import time
 from collections import deque
-from collections.abc import Iterable
-from http.server import BaseHTTPRequestHandler
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from llama_orch_utils.testing.script import Asked, Script
+from llama_orch_utils.testing.sample import smallest
+from llama_orch_utils.testing.script import Asked, FakeCall, Script
+from llama_orch_utils.testing.server import TcpServer, UnixServer
+
+if TYPE_CHECKING:
+    import ssl
 
 WAIT_SECONDS = 10.0
 
 
 class FakeTap:
-    """Scripted answers over a real socket. Scripts are used up in their order; without one it answers `default`.
+    """Scripted answers over a real socket.
+
+    Scripts are used up in their order; without one it answers `default`, or, where a schema is asked for, the smallest
+    JSON that fits it.
 
     `socket`: the path of a Unix socket to listen on instead of loopback; `models`: what `/v1/models` lists;
-    `key`: if given, another one (or none) gets 401.
+    `capabilities`: what it lists that they can (None: it does not say); `key`: if given, another one (or none) gets
+    401; `tls`: a server's context, and the address is https.
     """
 
     def __init__(
-        self, *, socket: str | None = None, models: tuple[str, ...] = ("fake-model",), key: str | None = None
+        self,
+        *,
+        socket: str | None = None,
+        models: tuple[str, ...] = ("fake-model",),
+        capabilities: tuple[str, ...] | None = None,
+        key: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.asked: list[Asked] = []
         self.models = models
+        self.capabilities = capabilities
+        self.tls = tls
         self.key = key
         self.default = Script(("Hello ", "from ", "the ", "fake ", "tap."))
         self.changed = threading.Condition()
         self.stopping = threading.Event()
         self._scripts: deque[Script] = deque()
-        self._server: _Server | _UnixServer = _Server(self) if socket is None else _UnixServer(socket, self)
+        self._server: TcpServer | UnixServer = TcpServer(self) if socket is None else UnixServer(socket, self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="fake-tap", daemon=True)
 
     @property
     def url(self) -> str:
         """Its base address, `/v1` included."""
-        if isinstance(self._server, _UnixServer):
+        if isinstance(self._server, UnixServer):
             return "http://localhost/v1"
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        scheme = "https" if self.tls is not None else "http"
+        return f"{scheme}://127.0.0.1:{self.port}/v1"
+
+    @property
+    def port(self) -> int:
+        """Its TCP port."""
+        _, port = cast("tuple[str, int]", self._server.server_address)
+        return port
 
     def script(self, script: Script) -> Self:
         """Do this with the next request that has no script yet."""
@@ -57,6 +75,27 @@ class FakeTap:
         """Answer with `pieces` (one text is one piece); `fields` are Script's."""
         return self.script(Script((pieces,) if isinstance(pieces, str) else tuple(pieces), **fields))
 
+    def call(self, name: str, arguments: Mapping[str, Any] | str | None = None, **fields: Any) -> Self:
+        """Answer with a call of the tool `name`; `fields` are Script's."""
+        return self.calls(FakeCall(name, arguments if arguments is not None else {}), **fields)
+
+    def calls(self, *calls: FakeCall, **fields: Any) -> Self:
+        """Answer with several calls at once."""
+        return self.script(Script(calls=calls, **fields))
+
+    def json(self, value: object, **fields: Any) -> Self:
+        """Answer with `value` as JSON, in pieces: what a structured answer is."""
+        text = json.dumps(value, ensure_ascii=False)
+        return self.answer([text[at : at + 8] for at in range(0, len(text), 8)], **fields)
+
+    def vectors(self, *each: Sequence[float], **fields: Any) -> Self:
+        """Answer embeddings with these vectors, one per text."""
+        return self.script(Script(vectors=tuple(map(tuple, each)), **fields))
+
+    def scores(self, *each: float, **fields: Any) -> Self:
+        """Answer a ranking with these scores, one per document."""
+        return self.script(Script(scores=each, **fields))
+
     def cut(self, *pieces: str, **fields: Any) -> Self:
         """Answer with `pieces`, and break the connection after them."""
         return self.script(Script(pieces, cut=len(pieces), **fields))
@@ -66,10 +105,15 @@ class FakeTap:
         body = json.dumps({"error": {"message": message, **fields}}).encode()
         return self.script(Script(status=status, body=body, headers=headers or {}))
 
-    def next_script(self) -> Script:
+    def next_script(self, asked: Asked) -> Script:
         """Called by the server."""
         with self.changed:
-            return self._scripts.popleft() if self._scripts else self.default
+            if self._scripts:
+                return self._scripts.popleft()
+        form: dict[str, Any] = asked.json.get("response_format") or {}
+        if form.get("type") == "json_schema":
+            return Script((json.dumps(smallest(form["json_schema"]["schema"])),))
+        return self.default
 
     def note(self, asked: Asked) -> None:
         """Called by the server."""
@@ -107,191 +151,3 @@ class FakeTap:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    protocol_version = "HTTP/1.1"
-    server_version = "fake-tap"
-    disable_nagle_algorithm = False  # a Unix socket has no such option; events are flushed one by one anyway
-    wbufsize = 0
-    asked: Asked
-
-    @property
-    def tap(self) -> FakeTap:
-        """The tap that this belongs to."""
-        return cast("_Server", self.server).tap
-
-    def do_GET(self) -> None:
-        """The list of models."""
-        self._begin()
-        if self._authorised() and self.path == "/v1/models":
-            entries = [{"id": name, "object": "model", "owned_by": "fake"} for name in self.tap.models]
-            self._json(200, {"object": "list", "data": entries})
-        elif not self.asked.done:
-            self._json(404, {"error": {"message": f"no such path: {self.path}", "code": "not_found"}})
-
-    def do_POST(self) -> None:
-        """Chat completions, and the count of their tokens (here: of words)."""
-        self._begin()
-        if not self._authorised():
-            return
-        words = sum(len(str(message.get("content", "")).split()) for message in self.asked.messages)
-        if self.path.endswith("/input_tokens"):
-            self._json(200, {"object": "response.input_tokens", "input_tokens": words})
-            return
-        script = self.tap.next_script()
-        try:
-            self._play(script, words)
-        except OSError:
-            self._gone()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Nothing: tests read `asked`."""
-
-    def _begin(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.asked = Asked(self.command, self.path, headers, self.rfile.read(length))
-        self.tap.note(self.asked)
-
-    def _authorised(self) -> bool:
-        if self.tap.key is None or self.asked.key == self.tap.key:
-            return True
-        self._json(401, {"error": {"message": "wrong key", "type": "authentication_error", "code": "invalid_api_key"}})
-        return False
-
-    def _play(self, script: Script, words: int) -> None:
-        if not self._rest(script.delay):
-            return
-        model = str(self.asked.json.get("model") or self.tap.models[0])
-        if script.body is not None or script.status != 200:  # noqa: PLR2004 - HTTP
-            self._bytes(script.status, script.body or b"", script.headers)
-        elif self.asked.json.get("stream"):
-            self._stream(script, model, words)
-        elif script.cut is not None:
-            self._cut()
-        else:
-            self._json(200, script.whole(model, words), script.headers)
-
-    def _stream(self, script: Script, model: str, words: int) -> None:
-        headers = {"content-type": "text/event-stream", "transfer-encoding": "chunked"} | dict(script.headers)
-        self._head(200, headers)
-        for number, event in enumerate(script.events(model)):
-            if script.cut == number:
-                self._cut()
-                return
-            if not self._rest(script.pause, script.comments):
-                return
-            self._chunk(event)
-        if script.cut is not None:
-            self._cut()
-            return
-        for event in script.ending(model, words):
-            self._chunk(event)
-        self.wfile.write(b"0\r\n\r\n")
-        self._done()
-
-    def _rest(self, seconds: float, comments: float | None = None) -> bool:
-        """Wait, and watch the client meanwhile; False if it has gone."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.tap.stopping.is_set():
-            slept = min(left, comments or left, 0.1)
-            if select.select([self.connection], [], [], slept)[0]:
-                self._gone()
-                return False
-            if comments is not None:
-                self._chunk(b": still here\n\n")
-        return True
-
-    def _chunk(self, data: bytes) -> None:
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-
-    def _json(self, status: int, body: Any, headers: Any = None) -> None:
-        self._bytes(status, json.dumps(body).encode(), {"content-type": "application/json"} | dict(headers or {}))
-
-    def _bytes(self, status: int, body: bytes, headers: Any) -> None:
-        plain = {"content-type": "application/json"} | dict(headers)
-        self._head(status, plain | {"content-length": str(len(body))})
-        self.wfile.write(body)
-        self._done()
-
-    def _head(self, status: int, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        self.send_header("x-orch-request-id", f"req-{len(self.tap.asked)}")
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def _cut(self) -> None:
-        self.close_connection = True
-        self._done()
-
-    def _gone(self) -> None:
-        self.close_connection = True
-        self.asked.left = True
-        self.tap.note(self.asked)
-
-    def _done(self) -> None:
-        self.asked.done = True
-        self.tap.note(self.asked)
-
-
-class _Connections(socketserver.ThreadingMixIn):
-    """One thread per connection, all of which can be dropped."""
-
-    daemon_threads = True
-    block_on_close = False
-    tap: FakeTap
-    open_connections: set[Any]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection."""
-        self.open_connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Forget the connection."""
-        self.open_connections.discard(request)
-        cast("Any", super()).shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
-
-    def drop_connections(self) -> None:
-        """Cut everybody off."""
-        for connection in list(self.open_connections):
-            with contextlib.suppress(OSError):  # it has gone by itself
-                connection.shutdown(2)
-
-
-class _Server(_Connections, socketserver.TCPServer):
-    """On loopback, at a free port."""
-
-    allow_reuse_address = True
-    request_queue_size = 128
-
-    def __init__(self, tap: FakeTap) -> None:
-        self.tap, self.open_connections = tap, set()
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _UnixServer(_Connections, socketserver.UnixStreamServer):
-    """On a Unix socket."""
-
-    request_queue_size = 128
-
-    def __init__(self, path: str, tap: FakeTap) -> None:
-        self.tap, self.open_connections, self._path = tap, set(), path
-        super().__init__(path, _Handler)
-
-    def get_request(self) -> tuple[Any, Any]:
-        """http.server wants an address with two parts."""
-        connection, _ = super().get_request()
-        return connection, ("local", 0)
-
-    def server_close(self) -> None:
-        """Take the socket's file away as well."""
-        super().server_close()
-        Path(self._path).unlink(missing_ok=True)

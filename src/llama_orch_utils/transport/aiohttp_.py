@@ -16,7 +16,7 @@ from yarl import URL
 
 from llama_orch_utils.transport.clock import Clock, PhaseElapsed
 from llama_orch_utils.transport.exchange import Call, Head, Place, TransportFailure
-from llama_orch_utils.transport.route import proxy_url, tls_context
+from llama_orch_utils.transport.route import by_way_of, proxy_url, tls_context
 
 IDLE_SECONDS = 60.0
 
@@ -106,9 +106,13 @@ class AiohttpTransport:
         except TimeoutError as error:
             clock.left()
             raise TransportFailure("no answer in time", connected=True) from error
+        except aiohttp.ClientHttpProxyError as error:
+            # From None: its words hold the proxy's address as it was given, with the password.
+            words = f"{error.status} {error.message}{by_way_of(place)}"
+            raise TransportFailure(words, connected=False, lasting=True) from None
         except aiohttp.ClientConnectorError as error:
             lasting = isinstance(error, (aiohttp.ClientConnectorDNSError, aiohttp.ClientConnectorCertificateError))
-            raise TransportFailure(str(error), connected=False, lasting=lasting) from error
+            raise TransportFailure(f"{error}{by_way_of(place)}", connected=False, lasting=lasting) from error
         except (aiohttp.ClientError, OSError) as error:
             raise TransportFailure(str(error) or type(error).__name__, connected=True) from error
         return AiohttpReply(response, clock)

@@ -18,7 +18,7 @@ from llama_orch_utils.transport.blocking import (
 )
 from llama_orch_utils.transport.clock import Clock
 from llama_orch_utils.transport.exchange import Call, Place, TransportFailure
-from llama_orch_utils.transport.route import proxy_for, tls_context
+from llama_orch_utils.transport.route import by_way_of, proxy_for, tls_context
 from llama_orch_utils.transport.sockets import AsyncClockedBackend
 
 
@@ -58,7 +58,8 @@ class AsyncHttpTransport:
         except httpcore.ConnectTimeout as error:
             raise clock.connect_elapsed() from error
         except (httpcore.ConnectError, httpcore.UnsupportedProtocol, httpcore.ProxyError) as error:
-            raise TransportFailure(words_of(error), connected=False, lasting=is_lasting(error)) from error
+            words = words_of(error) + by_way_of(call.place)
+            raise TransportFailure(words, connected=False, lasting=is_lasting(error)) from error
         except httpcore.PoolTimeout as error:
             raise TransportFailure("all connections are in use", connected=False, lasting=True) from error
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:

@@ -17,7 +17,7 @@ import httpcore
 
 from llama_orch_utils.transport.clock import Clock
 from llama_orch_utils.transport.exchange import Call, Head, Place, TransportFailure
-from llama_orch_utils.transport.route import proxy_for, tls_context
+from llama_orch_utils.transport.route import by_way_of, proxy_for, tls_context
 
 if TYPE_CHECKING:
     import ssl
@@ -162,7 +162,8 @@ class HttpTransport:
         except httpcore.ConnectTimeout as error:
             raise clock.connect_elapsed() from error
         except (httpcore.ConnectError, httpcore.UnsupportedProtocol, httpcore.ProxyError) as error:
-            raise TransportFailure(words_of(error), connected=False, lasting=is_lasting(error)) from error
+            words = words_of(error) + by_way_of(call.place)
+            raise TransportFailure(words, connected=False, lasting=is_lasting(error)) from error
         except httpcore.PoolTimeout as error:
             raise TransportFailure("all connections are in use", connected=False, lasting=True) from error
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
@@ -214,15 +215,16 @@ def words_of(error: Exception) -> str:
 
 
 def is_lasting(error: Exception) -> bool:
-    """Whether trying again is pointless: an unknown host name, a certificate that is not trusted."""
+    """Whether trying again is pointless: an unknown host name, a certificate that is not trusted, a proxy's no."""
     import ssl
 
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, (socket.gaierror, ssl.SSLCertVerificationError, UnicodeError)):
             return getattr(cause, "errno", None) != socket.EAI_AGAIN
-        cause = cause.__cause__
-    return False
+        # httpcore's pool raises what it got again `from None`, so that only the context tells.
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(error, httpcore.ProxyError)
 
 
 def open_unix(path: str, timeout: float | None) -> socket.socket:

@@ -78,6 +78,10 @@ class Clock:
             raise PhaseElapsed("total", self.limits.total or 0.0)
         return self._ends_at - now if self._end is None else min(self._end, self._ends_at) - now
 
+    def total_left(self) -> float | None:
+        """Seconds that the whole call has left, None without a limit."""
+        return None if self._ends_at is None else self._ends_at - monotonic()
+
     def connect_left(self) -> float | None:
         """Seconds that a connection may take."""
         left = self.left()

@@ -43,7 +43,7 @@ def proxy_for(place: Place) -> httpcore.Proxy | None:
 
     import httpcore
 
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    parts = urlsplit(url)
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return httpcore.Proxy(
@@ -52,7 +52,7 @@ def proxy_for(place: Place) -> httpcore.Proxy | None:
 
 
 def proxy_url(place: Place) -> str | None:
-    """The proxy's address as the environment writes it."""
+    """The proxy's address as the environment writes it; `http://` where it names no scheme, as curl reads it."""
     if place.socket is not None or place.host in _LOOPBACK:
         return None
     if not any(name.lower().endswith("_proxy") for name in os.environ):
@@ -62,4 +62,14 @@ def proxy_url(place: Place) -> str | None:
     proxies = getproxies()
     if proxy_bypass(f"{place.host}:{place.port}"):
         return None
-    return proxies.get(place.scheme) or proxies.get("all")
+    url = proxies.get(place.scheme) or proxies.get("all")
+    return url if not url or "://" in url else f"http://{url}"
+
+
+def by_way_of(place: Place) -> str:
+    """For an error: the proxy that was to be passed, in brackets and without its password; empty without one."""
+    url = proxy_url(place)
+    if url is None:
+        return ""
+    scheme, _, rest = url.partition("://")
+    return f" (through the proxy {scheme}://{rest.rpartition('@')[2].rstrip('/')})"

@@ -44,7 +44,7 @@ def test_the_cache_lies_where_the_sdk_says(orch_home: Path, monkeypatch: pytest.
     ("typed", "expected"),
     [
         (["mod"], ["models"]),
-        (["s"], ["show", "stop", "summarize"]),
+        (["s"], ["serve", "show", "stop", "summarize"]),
         (["--"], ["--help", "--version"]),
         (["models", "l"], ["ls", "link"]),
         (["models", "ls", "--j"], ["--json"]),

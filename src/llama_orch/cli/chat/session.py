@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from llama_orch.cli.chat.tools import Tools
 from llama_orch.cli.run import exchange, past, record, sampling, sink
 from llama_orch.cli.run.connection import DEMO_NOTICE, Connection, connect
 from llama_orch.cli.run.refusal import explained
@@ -28,6 +29,8 @@ class Session:
     def __init__(self, options: Asking, out: Output) -> None:
         self._out = out
         self._asked = sampling.read(options.options)
+        self.tools = Tools(options, out)
+        self.thoughts = options.reasoning != "hide"
         before = past.wanted(options)
         self._options = past.resumed(options, before)
         self.system = options.system or before.system
@@ -59,8 +62,17 @@ class Session:
         question: Message = {"role": "user", "content": text}
         first: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
         messages = [*first, *self.said, question]
-        held = exchange.hold(self.connection, messages, self._asked, lambda: sink.streaming(self._out), self._out)
-        if held.text and (held.error is None or isinstance(held.error, KeyboardInterrupt)):
+        held = exchange.hold(
+            self.connection,
+            messages,
+            self._asked | self.tools.options,
+            lambda: sink.streaming(self._out),
+            self._out,
+            thoughts=self.thoughts,
+        )
+        if held.answer is not None and held.answer.messages:
+            self.said += [question, *held.answer.messages]
+        elif held.text and (held.error is None or isinstance(held.error, KeyboardInterrupt)):
             self.said.append(question)
             self.said.append({"role": "assistant", "content": held.text})
         if not self._options.no_log:

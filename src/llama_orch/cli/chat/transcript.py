@@ -14,7 +14,7 @@ from llama_orch.cli.failure import UsageError
 if TYPE_CHECKING:
     from llama_orch_utils.types import Message
 
-_HEADS = {"system": "System", "user": "Question", "assistant": "Answer"}
+_HEADS = {"system": "System", "user": "Question", "assistant": "Answer", "tool": "Tool"}
 
 
 def write(name: str, said: Sequence[Message], system: str | None) -> Path:
@@ -38,4 +38,12 @@ def _json(messages: Sequence[Message]) -> str:
 
 
 def _markdown(messages: Sequence[Message]) -> str:
-    return "\n".join(f"## {_HEADS[each['role']]}\n\n{each['content'].strip()}\n" for each in messages)
+    return "\n".join(f"## {_HEADS[each['role']]}\n\n{_said(each)}\n" for each in messages)
+
+
+def _said(message: Message) -> str:
+    """The words of a turn, and what it calls."""
+    content = message["content"]
+    words = [content.strip()] if isinstance(content, str) and content.strip() else []
+    calls = [call["function"] for call in message.get("tool_calls", ())]
+    return "\n\n".join([*words, *(f"`{each['name']}({each['arguments']})`" for each in calls)])

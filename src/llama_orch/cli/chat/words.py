@@ -62,6 +62,23 @@ def _target(rest: str, session: Session, out: Output) -> None:
     out.note(session.partner())
 
 
+def _tools(rest: str, session: Session, out: Output) -> None:
+    if rest == "-":
+        session.tools.clear()
+    elif rest:
+        session.tools.add(rest)
+    lines = session.tools.lines()
+    out.note("\n".join(lines) if lines else "there are no tools; /tools FILE.py:FUNC adds one")
+
+
+def _reasoning(rest: str, session: Session, out: Output) -> None:
+    if rest not in ("", "show", "hide"):
+        raise UsageError("/reasoning is show or hide", hint="/reasoning hide")
+    if rest:
+        session.thoughts = rest == "show"
+    out.note("what the model thinks is " + ("shown" if session.thoughts else "hidden"))
+
+
 def _save(rest: str, session: Session, out: Output) -> None:
     if not rest:
         raise UsageError("/save needs a file", hint="/save conversation.md")
@@ -92,6 +109,11 @@ WORDS: dict[str, tuple[str, Callable[[str, Session, Output], None]]] = {
     "/system": ("show the system prompt; /system TEXT sets it, /system - removes it", _system),
     "/model": ("show the model; /model NAME goes on with another one", _model),
     "/target": ("show the target; /target NAME goes on at another one", _target),
+    "/tools": ("list the tools; /tools FILE.py:FUNC adds one, /tools - forgets all", _tools),
+    "/reasoning": (
+        "/reasoning hide keeps what the model thinks from the screen, /reasoning show brings it",
+        _reasoning,
+    ),
     "/save": ("/save FILE writes the conversation as Markdown, or as JSON into FILE.json", _save),
     "/clear": ("forget what was said so far", _clear),
     "/usage": ("the tokens of this conversation", _usage),

@@ -99,6 +99,29 @@ Its SHA-256 is recorded when it is linked; a file that changed since is refused.
 does not fit the model's context is refused with both numbers: nothing is cut off."""
 
 
+def _serving() -> str:
+    from llama_orch.cli.serve.key import key_file
+
+    return f"""orch serve turns this machine into a tap for every client that speaks OpenAI's, Anthropic's or
+Ollama's protocol. With the defaults of orch serve the clients are set up so:
+
+  export OPENAI_BASE_URL=http://127.0.0.1:8080/v1      OpenAI's packages, Continue, aider, Codex, ...
+  export OPENAI_API_KEY=KEY
+  export ANTHROPIC_BASE_URL=http://127.0.0.1:8080      Claude Code, Anthropic's packages
+  export ANTHROPIC_AUTH_TOKEN=KEY
+  export OLLAMA_HOST=http://127.0.0.1:8080             Ollama's clients; these send no key: --no-auth
+
+KEY is ORCH_API_KEY where orch serve was started with it; else it was generated, and stands in
+{key_file()}.
+A request names its model; any that orch models ls shows is loaded when it is asked for, and what does
+not fit in memory takes turns. Nobody is answered by another model than the one that was asked for.
+
+Only this machine is let in, no web page is, and no foreign Host header. For others:
+
+  export ORCH_API_KEY=...
+  orch serve --host 0.0.0.0 --allow-host tap.example --cert tap.pem --key tap.key"""
+
+
 def _privacy() -> str:
     from llama_orch.cli.logs.store import log_file
     from llama_orch_utils.secrets import key_file
@@ -124,6 +147,7 @@ TOPICS: dict[str, tuple[str, Callable[[], str]]] = {
     "environment": ("The environment variables", _environment),
     "targets": ("Where answers come from", _targets),
     "models": ("Models and where they lie", _models),
+    "serving": ("This machine as a tap", _serving),
     "config": ("Settings and which of them counts", _config),
     "json": ("Output for programs", _json),
     "privacy": ("What is kept, and where", _privacy),

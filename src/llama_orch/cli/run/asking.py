@@ -55,3 +55,14 @@ class Asking(Reaching):
     conversation: str | None = option("--cid", value="ID", help="go on with that conversation (orch logs ls)")
     no_log: bool = flag("-n", "--no-log", help="keep this out of the conversation log", variable="ORCH_NO_LOG")
     usage: bool = flag("-u", "--usage", help="print the token counts on stderr")
+    tools: tuple[str, ...] = option(
+        "-T", "--tool", value="TOOL", many=True, complete="file",
+        help="a Python function that the model may call: FILE.py:FUNC, MODULE:FUNC, or FILE.py for all its @tools",
+    )  # fmt: skip
+    yes: bool = flag("-y", "--yes", help="run tools without asking")
+    max_steps: int | None = option(
+        "--max-steps", value="N", kind=int, bounds=(1, 100), help="how often the model is asked at most, with tools (8)"
+    )
+    reasoning: str | None = option(
+        "--reasoning", value="WHEN", choices=("show", "hide"), help="what the model thinks first, on stderr (show)"
+    )

@@ -20,14 +20,20 @@ _EXAMPLE = "orch run 'Why is the sky blue?'"
 _NO_STDIN = "it waits for standard input (end it with ^D, or leave it out: < /dev/null)"
 
 
-def assemble(words: Sequence[str], files: Sequence[str]) -> str | None:
-    """The whole question; None where there is nothing and a terminal to ask at. Raises UsageError, BadRequest."""
+def assemble(words: Sequence[str], files: Sequence[str], attached: Sequence[str] = ()) -> str | None:
+    """The whole question; None where there is nothing and a terminal to ask at. Raises UsageError, BadRequest.
+
+    `attached` are what -a names: they may be all there is, and `-` among them has read standard input.
+    """
+    if "-" in attached and "-" in words:
+        raise UsageError("- is the question or an attachment, not both", hint="orch run -a - 'What is this?' < FILE")
     said = " ".join(word for word in words if word != "-")
     if words and not said.strip() and "-" not in words:
         raise UsageError("the prompt is empty", hint=_EXAMPLE)
-    parts = [read_stdin(wanted="-" in words), *(read_file(name) for name in files), _argument(said)]
+    stdin = "" if "-" in attached else read_stdin(wanted="-" in words)
+    parts = [stdin, *(read_file(name) for name in files), _argument(said)]
     text = "\n\n".join(part.strip("\n") for part in parts if part.strip())
-    if text:
+    if text or attached:
         return text
     if "-" not in words and not files and _is_terminal(sys.stdin):
         return None

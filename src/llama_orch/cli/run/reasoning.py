@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Reasoning:
     """Shows reasoning dimmed until the answer begins; later reasoning would run into the answer and is not shown."""
 
-    def __init__(self, out: Output) -> None:
+    def __init__(self, out: Output, *, hidden: bool = False) -> None:
         self._out = out
-        self._open = not out.quiet
+        self._open = not out.quiet and not hidden
         self._shown = False
 
     def write(self, text: str) -> None:

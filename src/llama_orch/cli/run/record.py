@@ -23,6 +23,8 @@ KEYS = {
     "milliseconds": "from the question to the end of the answer",
     "request_id": "as the target names it",
     "conversation": "what --cid takes, or null where nothing is logged",
+    "steps": "how often the model was asked: more than once where tools were called",
+    "tool_calls": "what it called: name, arguments, result, and whether that failed",
 }
 
 _LEAST_SECONDS = 0.2
@@ -30,6 +32,8 @@ _LEAST_SECONDS = 0.2
 
 def as_data(exchange: Exchange, connection: Connection, conversation: str | None) -> dict[str, Any]:
     """The exchange by the keys of `KEYS`."""
+    from llama_orch.cli.run import steps
+
     answer = exchange.answer
     usage = answer.usage if answer is not None else None
     return {
@@ -45,6 +49,8 @@ def as_data(exchange: Exchange, connection: Connection, conversation: str | None
         "milliseconds": round(exchange.seconds * 1000),
         "request_id": answer.request_id if answer is not None else getattr(exchange.error, "request_id", None),
         "conversation": conversation,
+        "steps": answer.steps if answer is not None else 1,
+        "tool_calls": [steps.as_data(each) for each in exchange.results],
     }
 
 
@@ -59,6 +65,7 @@ def keep(
 
     data = as_data(exchange, connection, conversation)
     data["answer"] = data.pop("text")
+    del data["steps"], data["tool_calls"]  # the log keeps questions and answers
     try:
         return store.record(store.Turn(prompt=prompt, system=system, **data))
     except OrchError as error:

@@ -52,6 +52,9 @@ _NAMED: dict[str, Callable[[str], object]] = {
     "logit_bias": _json,
     "logprobs": _switch,
     "top_logprobs": _whole,
+    "reasoning_effort": str,
+    "tool_choice": str,
+    "parallel_tool_calls": _switch,
 }
 # What llama.cpp's server knows besides: sent as it is.
 _FURTHER: dict[str, Callable[[str], object]] = {
