@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +12,11 @@ from typing import Any
 import anthropic
 import jsonschema_rs
 import pytest
+from gateway_process import Gateway, start
 from messages_bodies import CLAUDE_CODE
 from tool_model import tool_model
 
 from llama_orch.wire.messages.schema import ERROR, STREAM
-
-sys.path.append(str(Path(__file__).parent.parent / "tap"))  # gateway_process: the gateway as a test sees it
-
-from gateway_process import Gateway, start
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,6 @@ from pathlib import Path
 import ollama
 import pytest
 from tool_model import tool_model
-
-sys.path.append(str(Path(__file__).parent.parent / "worker"))  # worker_process: the worker as a test sees it
-
 from worker_process import Worker, start
 
 

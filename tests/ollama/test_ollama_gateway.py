@@ -6,7 +6,6 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,14 +15,11 @@ from typing import Any
 import jsonschema_rs
 import ollama
 import pytest
+from gateway_process import Gateway, start
 from tool_model import TEMPLATE, tool_model
 
 from llama_orch.tap.ollama import ps, show, tags, version
 from llama_orch.wire.ollama_chat.schema import ERROR
-
-sys.path.append(str(Path(__file__).parent.parent / "tap"))  # gateway_process: the gateway as a test sees it
-
-from gateway_process import Gateway, start
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +14,6 @@ import pytest
 from responses_gateway import Gateway
 from responses_gateway import start as start_gateway
 from tool_model import tool_model
-
-sys.path.append(str(Path(__file__).parent.parent / "worker"))  # worker_process: the worker as a test sees it
-
 from worker_process import Worker
 from worker_process import start as start_worker
 

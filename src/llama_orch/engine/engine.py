@@ -12,7 +12,7 @@ from collections.abc import Sequence as Many
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from llama_orch.engine.sampling import make_sampler
 from llama_orch.engine.scheduler import Scheduler
 from llama_orch.engine.sequence import Sequence
 from llama_orch.engine.template import ChatTemplate
-from llama_orch.engine.text import TextStream
+from llama_orch.engine.text import ShownPieces, TextStream, shown_tokens
 from llama_orch.engine.vocabulary import Vocabulary
 from llama_orch_utils.errors import BadRequest, ContextTooLong, EngineFailed, OrchError
 
@@ -43,6 +43,8 @@ class Engine:
     made in another order and the last bits differ: there, tokens that are as good as equally likely may change
     places. `Request.cache` False excludes the second.
     """
+
+    generates: ClassVar[Literal[True]] = True
 
     def __init__(self, model: Model, context: Context, options: EngineOptions, deliver: Deliver) -> None:
         self.model: ModelCard = model.card
@@ -96,8 +98,9 @@ class Engine:
         grammar that cannot be) and EngineFailed (the engine has ended) at once; then nothing was queued.
         """
         tokens = self._checked(request)
-        text = TextStream(self.vocabulary, request.stop)
-        constraint = make_constraint(self.vocabulary, request.sampling)
+        shown = shown_tokens(self.vocabulary, request.shown)
+        text = TextStream(ShownPieces(self.vocabulary, shown) if shown else self.vocabulary, request.stop)
+        constraint = make_constraint(self.vocabulary, request.sampling, shown)
         sampler = make_sampler(self.vocabulary, request.sampling, constraint, tokens.tolist())
         limit = self.context if request.max_tokens is None else request.max_tokens
         with self._wake:
@@ -153,13 +156,26 @@ class Engine:
         self.vocabulary.check(tokens)
         return self.vocabulary.detokenize(tokens).decode("utf-8", "replace")
 
-    def render(self, messages: Many[Mapping[str, str]], add_generation_prompt: bool = True) -> str:  # noqa: FBT001, FBT002
-        """The messages as the model's chat template writes them."""
-        return self.template.render(messages, add_generation_prompt)
+    def render(
+        self,
+        messages: Many[Mapping[str, Any]],
+        add_generation_prompt: bool = True,  # noqa: FBT001, FBT002
+        *,
+        tools: Many[Mapping[str, Any]] | None = None,
+        template: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The messages as the model's chat template writes them; `tools` in OpenAI's form, `template` its variables."""
+        return self.template.render(messages, add_generation_prompt, tools=tools, variables=template)
 
-    def prompt_tokens(self, messages: Many[Mapping[str, str]]) -> list[int]:
+    def prompt_tokens(
+        self,
+        messages: Many[Mapping[str, Any]],
+        *,
+        tools: Many[Mapping[str, Any]] | None = None,
+        template: Mapping[str, Any] | None = None,
+    ) -> list[int]:
         """The prompt of a conversation, ready to submit."""
-        return self.vocabulary.tokenize(self.render(messages), special=True)
+        return self.vocabulary.tokenize(self.render(messages, tools=tools, template=template), special=True)
 
     @property
     def failure(self) -> OrchError | None:

@@ -45,6 +45,14 @@ class Sampling:
     off. `repeat_last_n` tokens are looked back at (-1: the whole context). `seed` None: drawn once per request.
     `logit_bias` maps token id to an addend (-100 and below: never). `grammar` is GBNF, `json_schema` a JSON Schema
     as text; at most one of the two. `logprobs` None: none wanted; n: the chosen token's and n alternatives'.
+
+    `lark` is a grammar of llguidance's, made by this house and never by a client. It names its JSON Schemas as rules,
+    and `insets` are those: (rule, schema as text, the JSON pointer that errors about it begin with, whether what cannot
+    be held of it may be dropped), without a rule where a schema is only to be checked. A rule `mark_N: "text"` stands for the control token of that name where the
+    vocabulary has one, `upto_N: "text"` for any text and that. With `trigger` or
+    `opening` the answer is free until its text holds one of the triggers, or begins as the regular expression
+    `opening` says; from that beginning on it follows the grammar. `asides` are pairs of marks between which no trigger
+    counts; an empty first mark: the answer begins between them.
     """
 
     temperature: float = 0.8
@@ -61,6 +69,11 @@ class Sampling:
     grammar: str | None = None
     json_schema: str | None = None
     logprobs: int | None = None
+    lark: str | None = None
+    insets: tuple[tuple[str, str, str, bool], ...] = ()
+    trigger: tuple[str, ...] = ()
+    opening: str | None = None
+    asides: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,9 @@ class Request:
     """One generation: prompt tokens in, at most `max_tokens` out (None: until the context ends).
 
     `stop` strings end the answer and are never part of it, nor is any beginning of one. `cache` says whether the
-    prompt may use cells of earlier requests and leave its own for later ones.
+    prompt may use cells of earlier requests and leave its own for later ones. `shown` are control tokens by name
+    (`<|python_tag|>`) whose text is part of the answer's; names that are no control token of the model do nothing, and
+    a token that ends generations still ends this one.
     """
 
     tokens: Sequence[int]
@@ -86,14 +101,19 @@ class Request:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     cache: bool = True
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The prompt is in the context: `cached_tokens` of its `prompt_tokens` were there already."""
+    """The prompt is in the context: `cached_tokens` of its `prompt_tokens` were there already.
+
+    `queue_seconds` passed between `submit` and a place in the batch.
+    """
 
     prompt_tokens: int
     cached_tokens: int
+    queue_seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from llama_orch_utils.errors import BadRequest
@@ -22,6 +23,49 @@ class Pieces(Protocol):
     def text(self, token: int) -> str | None:
         """The same as text, None where they are not whole code points."""
         ...
+
+
+class Names(Pieces, Protocol):
+    """What is asked of a vocabulary about its control tokens."""
+
+    def label(self, token: int) -> bytes:
+        """The bytes of a token; a control token's name."""
+        ...
+
+    def is_hidden(self, token: int) -> bool:
+        """Whether the token has a name and no text."""
+        ...
+
+    def tokenize(self, text: str, *, special: bool, add_bos: bool | None = None) -> list[int]:
+        """The tokens of a text; with `special`, names of control tokens become those tokens."""
+        ...
+
+
+class ShownPieces:
+    """A vocabulary in which some control tokens have a text: their name."""
+
+    def __init__(self, vocabulary: Names, shown: Mapping[int, str]) -> None:
+        self._vocabulary, self._shown = vocabulary, shown
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token."""
+        name = self._shown.get(token)
+        return self._vocabulary.piece(token) if name is None else name.encode()
+
+    def text(self, token: int) -> str | None:
+        """The same as text, None where they are not whole code points."""
+        name = self._shown.get(token)
+        return self._vocabulary.text(token) if name is None else name
+
+
+def shown_tokens(vocabulary: Names, names: Iterable[str]) -> dict[int, str]:
+    """The control tokens of these names; what is no single control token of the vocabulary is left out."""
+    found: dict[int, str] = {}
+    for name in names:
+        tokens = vocabulary.tokenize(name, special=True, add_bos=False)
+        if len(tokens) == 1 and vocabulary.is_hidden(tokens[0]):
+            found[tokens[0]] = name
+    return found
 
 
 class TextStream:

@@ -88,5 +88,13 @@ def place_of(model: StoredModel, settings: WorkerSettings) -> Place:
     return Place(folder(), f"{_digest(model.id, *file, __version__)[:14]}-{_digest(*asked)[:8]}")
 
 
+def private_place(model: StoredModel, number: int) -> Place:
+    """The `number`th place of a fleet's worker for `model`, which no other command looks for.
+
+    The same few names again and again, so that logs do not pile up; the lock tells which is free.
+    """
+    return Place(folder(), f"{_digest('fleet', model.id, os.path.realpath(model.path))[:14]}-{number:08d}")
+
+
 def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()

@@ -42,11 +42,11 @@ def start(
     Raises ConfigError (the engine is not installed, the log cannot be written), EngineFailed with the worker's last
     words, TargetTimeout after STALL_SECONDS without a sign. Whatever interrupts the waiting ends the worker.
     """
-    _check_installed()
+    check_installed()
     listener(LoadEvent("starting", f"starting {model.id}"))
-    process = _spawn(place, model, settings, lock)
+    process = spawn(place, model, settings, lock)
     try:
-        _hear(process, place, model, listener)
+        hear(process, place, model, listener)
     except BaseException:
         _end(process)
         raise
@@ -71,7 +71,8 @@ def environment() -> dict[str, str]:
     return clean
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """Raises ConfigError where the engine is not installed; imports nothing."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(
@@ -79,7 +80,11 @@ def _check_installed() -> None:
         )
 
 
-def _spawn(place: Place, model: StoredModel, settings: WorkerSettings, lock: WorkerLock) -> subprocess.Popen[bytes]:
+def spawn(place: Place, model: StoredModel, settings: WorkerSettings, lock: WorkerLock) -> subprocess.Popen[bytes]:
+    """The worker process, which holds `lock` as well; `hear` tells when it serves.
+
+    With a keep-alive of 0 it ends when this process does, however that ends. Raises ConfigError, EngineFailed.
+    """
     log = open_log(place.log)
     handed = [lock.descriptor]
     command = _command(place, model, settings, lock)
@@ -117,6 +122,13 @@ def _command(place: Place, model: StoredModel, settings: WorkerSettings, lock: W
     return [*command, "--demo"] if model.demo else command
 
 
+def cut_lifeline(place: Place) -> None:
+    """Forgets the pipe of a worker that has ended."""
+    writing = _lifelines.pop(place.key, None)
+    if writing is not None:
+        os.close(writing)
+
+
 def _lifeline(key: str) -> int:
     reading, writing = os.pipe()
     old = _lifelines.pop(key, None)
@@ -126,8 +138,11 @@ def _lifeline(key: str) -> int:
     return reading
 
 
-def _hear(process: subprocess.Popen[bytes], place: Place, model: StoredModel, listener: LoadListener) -> None:
-    """Relays what the worker says until it is ready."""
+def hear(process: subprocess.Popen[bytes], place: Place, model: StoredModel, listener: LoadListener) -> dict[str, Any]:
+    """Relays what the worker says until it is ready; what it then says of itself (`context`, `slots`, …).
+
+    Raises EngineFailed with its last words, TargetTimeout after STALL_SECONDS without a sign.
+    """
     for event in _events(process):
         kind = event.get("event")
         if kind == "loading":
@@ -135,7 +150,7 @@ def _hear(process: subprocess.Popen[bytes], place: Place, model: StoredModel, li
         elif kind == "warning":
             listener(LoadEvent("warning", str(event.get("message")), hint=event.get("hint")))
         elif kind == "ready":
-            return
+            return event
         elif kind == "failed":
             raise EngineFailed(
                 str(event.get("message")),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -308,3 +309,64 @@ def test_no_messages_at_all():
     assert template(None).render([]) == "<|im_start|>assistant\n"
     with pytest.raises(BadRequest):
         template(LLAMA3).render([])
+
+
+TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
+CALLING = [
+    {"role": "user", "content": "Go"},
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": {"a": "ü"}}}],
+    },
+    {"role": "tool", "content": "done", "tool_call_id": "1"},
+]
+
+
+def test_tools_and_variables_reach_the_template():
+    template = ChatTemplate.from_model(
+        "{{ tools | tojson }} {{ enable_thinking }} {{ reasoning_effort is defined }}", "", ""
+    )
+    said = template.render(CALLING, tools=[TOOL], variables={"enable_thinking": False})
+    assert said == f"{json.dumps([TOOL])} False False"
+    assert template.render(CALLING).startswith("null")
+
+
+@pytest.mark.parametrize("name", ["messages", "tools", "bos_token", "add_generation_prompt"])
+def test_a_variable_that_is_the_servers_is_refused(name):
+    with pytest.raises(BadRequest) as caught:
+        ChatTemplate.from_model("x", "", "").render(CALLING, variables={name: 1})
+    assert caught.value.param == f"/chat_template_kwargs/{name}"
+
+
+@pytest.mark.parametrize("printed", ["| tojson", ""])
+def test_arguments_are_an_object_or_the_text_that_the_template_pastes(printed):
+    call = (
+        "{% for m in messages %}{% for c in m.tool_calls or [] %}"
+        "{{ '' + (c.function.arguments FILTER) }}{% endfor %}{% endfor %}"
+    )
+    template = ChatTemplate.from_model(call.replace("FILTER", printed), "", "")
+    assert template.render(CALLING) == '{"a": "ü"}'
+
+
+def test_a_later_system_turn_is_the_users_where_the_template_refuses_it():
+    source = (
+        "{% for m in messages %}{% if m.role == 'system' and not loop.first %}{{ raise_exception('System first') }}"
+        "{% endif %}[{{ m.role }}: {{ m.content }}]{% endfor %}"
+    )
+    turns = [{"role": role, "content": role[0]} for role in ("system", "user", "assistant", "system", "user")]
+    rendered = ChatTemplate.from_model(source, "", "").render(turns)
+    assert rendered == "[system: s][user: u][assistant: a][user: s\n\nu]"
+
+
+def test_a_refusal_of_something_else_stays_the_templates_own():
+    with pytest.raises(BadRequest, match="never"):
+        ChatTemplate.from_model("{{ raise_exception('never') }}", "", "").render(
+            [*CALLING, {"role": "system", "content": "x"}]
+        )
+
+
+def test_a_hundred_kilobytes_of_tools_fit_the_budget():
+    tools = [{**TOOL, "function": {**TOOL["function"], "description": "x" * 1000}} for _ in range(100)]
+    template = ChatTemplate.from_model("{% for t in tools %}{{ t | tojson(indent=4) }}{% endfor %}", "", "")
+    assert len(template.render(CALLING, tools=tools)) > 100_000

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_orch.engine.text import TextStream
+from llama_orch.engine.text import ShownPieces, TextStream, shown_tokens
 from llama_orch_utils.errors import BadRequest
 
 
@@ -151,3 +151,14 @@ def test_real_tokens(vocabulary):
     stream = TextStream(vocabulary, ("stop",))
     assert "".join(map(stream.push, vocabulary.tokenize(text, special=False))) + stream.flush() == "Grüße, 世界 😀! "
     assert stream.stopped == "stop"
+
+
+def test_shown_control_tokens_have_their_names_as_text(vocabulary):
+    start = vocabulary.tokenize("<|im_start|>", special=True)[0]
+    shown = shown_tokens(vocabulary, ("<|im_start|>", "<|nothing of the kind|>", "a"))
+    assert shown == {start: "<|im_start|>"}
+    plain, named = TextStream(vocabulary), TextStream(ShownPieces(vocabulary, shown), ("_start|>x",))
+    tokens = [start, *vocabulary.tokenize("é", special=False), start, *vocabulary.tokenize("x", special=False)]
+    assert "".join(map(plain.push, tokens)) + plain.flush() == "éx"
+    assert "".join(map(named.push, tokens)) + named.flush() == "<|im_start|>é<|im"
+    assert named.stopped == "_start|>x"

@@ -6,10 +6,15 @@ gbnf               GBNF text to rules
 gbnf_check         what llama.cpp would abort on, hang on, or take for something else
 gbnf_constraint    llama.cpp's grammar, asked about few tokens at a time
 schema_check       which keyword of a JSON Schema cannot be held, and where it stands
-schema_constraint  llguidance's masks
+schema_constraint  JSON Schemas as llguidance's grammars
+lark_constraint    Lark grammars with JSON Schemas in them
+lazy_constraint    free text, and a grammar from the first sign of a call on
+mask_constraint    llguidance's masks
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from llama_orch.engine.grammar.constraint import Constraint
 from llama_orch.engine.records import Sampling
@@ -18,11 +23,14 @@ from llama_orch.engine.vocabulary import Vocabulary
 __all__ = ["Constraint", "make_constraint"]
 
 
-def make_constraint(vocabulary: Vocabulary, sampling: Sampling) -> Constraint | None:
+def make_constraint(
+    vocabulary: Vocabulary, sampling: Sampling, shown: Mapping[int, str] | None = None
+) -> Constraint | None:
     """The constraint that the request asks for, None if it asks for none.
 
     Raises BadRequest naming the reason and line (GBNF, `param` is /grammar), or UnsupportedByTarget or BadRequest
-    with the JSON pointer into the schema after `/json_schema` in `param`.
+    with the JSON pointer into the schema after `/json_schema`, or after the schema's own place, in `param`. `shown` are
+    the control tokens that count as text.
     """
     if sampling.grammar is not None:
         from llama_orch.engine.grammar.gbnf_constraint import GrammarConstraint
@@ -32,4 +40,17 @@ def make_constraint(vocabulary: Vocabulary, sampling: Sampling) -> Constraint | 
         from llama_orch.engine.grammar.schema_constraint import SchemaConstraint
 
         return SchemaConstraint(vocabulary, sampling.json_schema)
+    if sampling.lark is not None:
+        return _held_by_lark(vocabulary, sampling, shown or {})
     return None
+
+
+def _held_by_lark(vocabulary: Vocabulary, sampling: Sampling, shown: Mapping[int, str]) -> Constraint:
+    from llama_orch.engine.grammar.lark_constraint import LarkConstraint
+    from llama_orch.engine.grammar.lazy_constraint import LazyConstraint
+    from llama_orch.engine.grammar.lookout import Lookout
+
+    inner = LarkConstraint(vocabulary, sampling)
+    if not sampling.trigger and sampling.opening is None:
+        return inner
+    return LazyConstraint(vocabulary, inner, Lookout(sampling.trigger, sampling.opening, sampling.asides), shown)

@@ -94,8 +94,10 @@ class GrammarConstraint(Constraint):
         state = self._decoder.getstate()
         try:
             self._decoder.decode(piece)
+            begun = self._decoder.getstate()[0]
         except UnicodeDecodeError:
             return False
         finally:
             self._decoder.setstate(state)
-        return True
+        # Half a surrogate: Python refuses only its third byte, when there is no way on any more.
+        return not (begun[:1] == b"\xed" and begun[1:2] >= b"\xa0")

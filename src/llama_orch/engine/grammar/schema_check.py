@@ -1,161 +1,178 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON Schemas are read here first, so that what cannot be held is named with its place."""
+"""JSON Schemas are read here first, so that what cannot be held is named with its place, or dropped where it may be.
+
+The schema is changed on the way: what llguidance holds too loosely is written in other words (`schema_rewrite`).
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, NoReturn, cast
+from typing import cast
 
+from llama_orch.engine.grammar import schema_rewrite
+from llama_orch.engine.grammar.ecma_pattern import Pattern, Untranslatable
+from llama_orch.engine.grammar.schema_text import PARAM, Json, at, escape, parse, subschemas
+from llama_orch.engine.grammar.string_formats import IDIOMS
 from llama_orch_utils.errors import BadRequest, UnsupportedByTarget
 
-MAX_BYTES = 256 * 1024
-MAX_DEPTH = 64
 MAX_MULTIPLE = 10_000
-PARAM = "/json_schema"
 _HUGE = 10**15
 
 UNSUPPORTED = frozenset((
     "not", "if", "then", "else", "dependentSchemas", "dependentRequired", "dependencies", "propertyNames", "contains",
     "minContains", "maxContains", "uniqueItems", "unevaluatedItems", "unevaluatedProperties", "$dynamicRef",
-    "$recursiveRef", "x-guidance",
+    "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "x-guidance", "divisibleBy", "disallow", "extends",
 ))  # fmt: skip
-"""Keywords of JSON Schema (drafts 4 to 2020-12) that llguidance does not enforce, and its own switch to ignore some."""
-
-_SCHEMAS_BY_NAME = ("properties", "patternProperties", "$defs", "definitions")
-_LISTS_OF_SCHEMAS = ("prefixItems", "anyOf", "oneOf", "allOf", "items")
-_SCHEMAS = ("items", "additionalProperties", "additionalItems")
-Json = dict[str, Any]
+"""Keywords of JSON Schema (drafts 3 to 2020-12) that llguidance does not enforce, and its own switch to ignore some."""
 
 
-def read(text: str) -> Json:
-    """The schema as an object; `true` is the empty one.
+def read(text: str, where: str = PARAM, *, loose: bool = False) -> Json:
+    """The schema as an object that llguidance holds to the letter, or refuses; `true` is the empty one.
 
     Raises BadRequest for what is no JSON, too large or too deep, UnsupportedByTarget for a keyword that cannot be
-    held; `param` is /json_schema and the JSON pointer (RFC 6901) of the culprit.
+    held; `param` is `where` and the JSON pointer (RFC 6901) of the culprit. `loose`: such keywords are dropped instead.
     """
-    value = _parse(text)
-    if not isinstance(value, dict | bool):
-        raise BadRequest("A JSON schema is an object or a boolean.", param=PARAM)
-    if value is False:
-        raise BadRequest("The JSON schema cannot be used: false allows no answer.", param=PARAM)
-    schema = {} if value is True else cast("Json", value)
-    multiple = 1
-    for pointer, part in subschemas(schema):
-        multiple = _common_multiple(multiple, part.get("multipleOf"), pointer)
-        _check_least(part, pointer)
-        for keyword in sorted(UNSUPPORTED & part.keys()):
-            if keyword != "uniqueItems" or part[keyword] is not False:
-                raise UnsupportedByTarget(
-                    f"The JSON Schema keyword '{keyword}' at {pointer or 'the root'} is not supported.",
-                    capability=keyword,
-                    param=f"{PARAM}{pointer}/{escape(keyword)}",
-                )
-        part.pop("uniqueItems", None)  # false is the default, and llguidance refuses the word
-        _check_reference(schema, pointer, part.get("$ref"))
+    try:
+        schema = parse(text)
+        _Inspection(schema, loose=loose).run()
+    except BadRequest as error:
+        error.param = where + (error.param or "").removeprefix(PARAM)
+        raise
     return schema
 
 
-def subschemas(schema: object, pointer: str = "") -> Iterator[tuple[str, Json]]:
-    """All object schemas in a schema with their JSON pointers, the outer before the inner."""
-    if not isinstance(schema, dict):
-        return
-    part = cast("Json", schema)
-    yield pointer, part
-    for keyword in _SCHEMAS_BY_NAME:
-        if isinstance(part.get(keyword), dict):
-            for name, inner in part[keyword].items():
-                yield from subschemas(inner, f"{pointer}/{escape(keyword)}/{escape(name)}")
-    for keyword in _LISTS_OF_SCHEMAS:
-        if isinstance(part.get(keyword), list):
-            for index, inner in enumerate(part[keyword]):
-                yield from subschemas(inner, f"{pointer}/{keyword}/{index}")
-    for keyword in _SCHEMAS:
-        yield from subschemas(part.get(keyword), f"{pointer}/{keyword}")
+class _Inspection:
+    """One look at all parts of a schema, the outer before the inner."""
 
+    def __init__(self, schema: Json, *, loose: bool) -> None:
+        self._schema, self._loose = schema, loose
+        self._multiple = 1
 
-def _check_least(part: Json, pointer: str) -> None:
-    """Refuses what llguidance cannot hold: it counts members, and {"x": 1, "x": 2} has two, but one property.
+    def run(self) -> None:
+        if "draft-03" in str(self._schema.get("$schema", "")):
+            self._object_to(self._schema, "", "$schema", "The draft 3 of JSON Schema")
+        for pointer, part in list(subschemas(self._schema)):
+            schema_rewrite.simplify(part)
+            self._check_keywords(part, pointer)
+            self._check_characters(part, pointer)
+            self._check_identity(part, pointer)
+            self._check_least(part, pointer)
+            self._check_multiple(part, pointer)
+            self._check_format(part, pointer)
+            self._check_patterns(part, pointer)
+            self._check_reference(part, pointer)
 
-    Required names come once each, so one free name more than those is certain, and no more.
-    """
-    least, required = part.get("minProperties"), part.get("required")
-    certain = 1 + (len({str(name) for name in cast("list[object]", required)}) if isinstance(required, list) else 0)
-    if isinstance(least, int | float) and least > certain:
-        message = f"minProperties at {pointer or 'the root'} is {least}; {certain} can be held."
-        raise UnsupportedByTarget(message, capability="minProperties", param=f"{PARAM}{pointer}/minProperties")
-
-
-def escape(name: str) -> str:
-    """A name as a step of a JSON pointer."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def _common_multiple(multiple: int, divisor: object, pointer: str) -> int:
-    """The least common multiple so far, of decimal digits alone: powers of ten cost nothing.
-
-    llguidance makes one automaton of all that meet in a value, with as many states; it takes minutes for millions.
-    """
-    if isinstance(divisor, bool) or not isinstance(divisor, int | float) or not 0 < divisor < _HUGE:
-        return multiple  # nothing to enforce, or llguidance says what is wrong
-    digits = int("".join(map(str, Decimal(str(divisor)).as_tuple().digits)))
-    while digits % 10 == 0:
-        digits //= 10
-    found = math.lcm(multiple, digits)
-    if found > MAX_MULTIPLE:
-        message = f"The schema's multiples are too fine together: their least common one is beyond {MAX_MULTIPLE}."
-        raise UnsupportedByTarget(message, capability="multipleOf", param=f"{PARAM}{pointer}/multipleOf")
-    return found
-
-
-def _parse(text: str) -> object:
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise BadRequest(f"The JSON schema is longer than {MAX_BYTES // 1024} KiB.", param=PARAM)
-    too_deep = BadRequest(f"The JSON schema nests deeper than {MAX_DEPTH}.", param=PARAM)
-    try:
-        value: object = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        message = f"The JSON schema is no JSON: {error.msg} (line {error.lineno}, column {error.colno})."
-        raise BadRequest(message, param=PARAM) from error
-    except RecursionError:
-        raise too_deep from None
-    except ValueError as error:  # an integer of thousands of digits
-        raise BadRequest(f"The JSON schema is no JSON: {error}", param=PARAM) from error
-    if _depth(value) > MAX_DEPTH:
-        raise too_deep
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise BadRequest(f"The JSON schema is no JSON: {name} is no number of it.", param=PARAM)
-
-
-def _depth(value: object) -> int:
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        level = [inner for outer in level for inner in _inner(outer)]
-    return depth
-
-
-def _inner(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(cast("dict[str, object]", value).values())
-    return cast("list[object]", value) if isinstance(value, list) else []
-
-
-def _check_reference(schema: object, pointer: str, reference: object) -> None:
-    """A `$ref` must lead to a place in this very schema: nothing is fetched."""
-    if reference is None:
-        return
-    if isinstance(reference, str) and (reference == "#" or reference.startswith("#/")):
-        place = schema
-        for step in reference.split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            place = cast("Json", place).get(name) if isinstance(place, dict) else None
-        if isinstance(place, dict | bool):
+    def _object_to(self, part: Json, pointer: str, keyword: str, subject: str = "", name: str | None = None) -> None:
+        """Drops the keyword where that may be, else raises; `name` is a member of it that is to blame."""
+        if self._loose:
+            part.pop(keyword, None)
             return
-    message = f"The reference {json.dumps(reference)} does not lead to a schema in this JSON schema."
-    raise BadRequest(message, param=f"{PARAM}{pointer}/$ref")
+        subject = subject or f"The JSON Schema keyword '{keyword}'"
+        place = f"{pointer}/{escape(keyword)}" + ("" if name is None else f"/{escape(name)}")
+        raise UnsupportedByTarget(
+            f"{subject} at {pointer or 'the root'} is not supported.",
+            capability=keyword,
+            param=PARAM + place,
+            hint=f"leave out {place} of the schema",
+        )
+
+    def _check_keywords(self, part: Json, pointer: str) -> None:
+        for keyword in sorted(UNSUPPORTED & part.keys()):
+            self._object_to(part, pointer, keyword)
+
+    def _check_characters(self, part: Json, pointer: str) -> None:
+        for keyword in ("const", "enum", "required"):
+            if schema_rewrite.unwritable(part.get(keyword)):
+                self._object_to(part, pointer, keyword, f"A control character in '{keyword}'")
+        names = part.get("properties")
+        if isinstance(names, dict) and schema_rewrite.unwritable(list(cast("Json", names))):
+            self._object_to(part, pointer, "properties", "A control character in a property's name")
+
+    def _check_identity(self, part: Json, pointer: str) -> None:
+        """A part with a name of its own: references in it lead elsewhere than they seem to."""
+        draft_4 = "draft-04" in str(self._schema.get("$schema", ""))
+        for keyword in ("$id", "id") if draft_4 else ("$id",):
+            if pointer and isinstance(part.get(keyword), str):
+                self._object_to(part, pointer, keyword)
+
+    def _check_least(self, part: Json, pointer: str) -> None:
+        """Refuses what llguidance cannot hold: it counts members, and {"x": 1, "x": 2} has two, but one property.
+
+        Required names come once each, so one free name more than those is certain, and no more.
+        """
+        least, required = part.get("minProperties"), part.get("required")
+        certain = 1
+        if isinstance(required, list):
+            certain += len({str(name) for name in cast("list[object]", required)})
+        if isinstance(least, int | float) and least > certain:
+            self._object_to(
+                part, pointer, "minProperties", f"minProperties {least} (no more than {certain} can be held)"
+            )
+
+    def _check_multiple(self, part: Json, pointer: str) -> None:
+        """Refuses multiples that validators disagree about, and those that together need too large an automaton.
+
+        What has no exact binary fraction (0.01) is a multiple or not by the validator's rounding. llguidance makes one
+        automaton of all divisors that meet in a value, with their least common multiple of states; powers of ten cost
+        nothing.
+        """
+        divisor = part.get("multipleOf")
+        if isinstance(divisor, bool) or not isinstance(divisor, int | float) or not 0 < divisor < _HUGE:
+            return  # nothing to enforce, or llguidance says what is wrong
+        exact = Decimal(str(divisor))
+        digits = int("".join(map(str, exact.as_tuple().digits)))
+        while digits % 10 == 0:
+            digits //= 10
+        if isinstance(divisor, float) and Decimal(divisor) != exact:
+            self._object_to(part, pointer, "multipleOf", f"multipleOf {divisor} (it is no exact binary fraction)")
+        elif math.lcm(self._multiple, digits) > MAX_MULTIPLE:
+            subject = f"multipleOf {divisor} (too fine: the least common multiple is beyond {MAX_MULTIPLE})"
+            self._object_to(part, pointer, "multipleOf", subject)
+        else:
+            self._multiple = math.lcm(self._multiple, digits)
+
+    def _check_format(self, part: Json, pointer: str) -> None:
+        if not schema_rewrite.hold_format(part):
+            self._object_to(part, pointer, "format", f"The format {json.dumps(part['format'])}")
+
+    def _check_patterns(self, part: Json, pointer: str) -> None:
+        try:
+            pattern: object = part.get("pattern")
+            if isinstance(pattern, str):
+                part["pattern"] = Pattern(IDIOMS.get(pattern, pattern)).text
+        except Untranslatable as error:
+            self._object_to(part, pointer, "pattern", f"The pattern {json.dumps(part['pattern'])} ({error})")
+        if isinstance(part.get("patternProperties"), dict):
+            self._check_names(part, pointer)
+
+    def _check_names(self, part: Json, pointer: str) -> None:
+        found: Json = {}
+        for name, inner in cast("Json", part["patternProperties"]).items():
+            try:
+                pattern = Pattern(name)
+            except Untranslatable as error:
+                subject = f"The pattern {json.dumps(name)} ({error})"
+                self._object_to(part, pointer, "patternProperties", subject, name)
+                return
+            if not pattern.exact and part.get("additionalProperties") is not False:
+                subject = f"The pattern {json.dumps(name)} beside additionalProperties"
+                self._object_to(part, pointer, "patternProperties", subject, name)
+                return
+            found[pattern.text] = inner
+        part["patternProperties"] = found
+
+    def _check_reference(self, part: Json, pointer: str) -> None:
+        """A `$ref` must lead to a place in this very schema: nothing is fetched."""
+        reference = part.get("$ref")
+        if reference is None:
+            return
+        inner = isinstance(reference, str) and (reference == "#" or reference.startswith("#/"))
+        if inner and isinstance(at(self._schema, reference[1:]), dict | bool):
+            return
+        if self._loose:
+            del part["$ref"]
+            return
+        message = f"The reference {json.dumps(reference)} does not lead to a schema in this JSON schema."
+        raise BadRequest(message, param=f"{PARAM}{pointer}/$ref")

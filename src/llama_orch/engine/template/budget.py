@@ -7,14 +7,14 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from contextvars import ContextVar, Token
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from jinja2.exceptions import TemplateError
 from jinja2.runtime import Undefined
 
 MAX_SECONDS = 5.0
-_STEPS, _STEPS_PER_MESSAGE = 200_000, 2_000
-_CHARACTERS, _CHARACTERS_PER_MESSAGE, _CHARACTERS_PER_CHARACTER = 1_000_000, 1_000, 8
+_STEPS, _STEPS_PER_MESSAGE, _STEPS_PER_VALUE = 200_000, 2_000, 20
+_CHARACTERS, _CHARACTERS_PER_MESSAGE, _CHARACTERS_PER_VALUE, _CHARACTERS_PER_CHARACTER = 1_000_000, 1_000, 100, 8
 _MAX_EXPONENT, _MAX_BASE = 64, 2**64
 _MAX_WIDTH = 1_000
 _PADDING_METHODS = frozenset(("center", "ljust", "rjust", "zfill", "expandtabs"))
@@ -43,12 +43,15 @@ class Budget:
         self._token: Token[Budget | None] | None = None
 
     @classmethod
-    def for_messages(cls, messages: Sequence[Mapping[str, Any]]) -> Budget:
-        """Enough for any honest template: work and room grow with the messages, linearly."""
-        text = sum(len(value) for message in messages for value in message.values() if isinstance(value, str))
+    def for_messages(cls, messages: Sequence[Mapping[str, Any]], more: object = ()) -> Budget:
+        """Enough for any honest template: work and room grow linearly with the messages, and `more` of the kind."""
+        (nodes, text), (extra, extra_text) = _extent(messages), _extent(more)
         return cls(
-            steps=_STEPS + _STEPS_PER_MESSAGE * len(messages),
-            characters=_CHARACTERS + _CHARACTERS_PER_MESSAGE * len(messages) + _CHARACTERS_PER_CHARACTER * text,
+            steps=_STEPS + _STEPS_PER_MESSAGE * len(messages) + _STEPS_PER_VALUE * (nodes + extra),
+            characters=_CHARACTERS
+            + _CHARACTERS_PER_MESSAGE * len(messages)
+            + _CHARACTERS_PER_VALUE * extra
+            + _CHARACTERS_PER_CHARACTER * (text + extra_text),
         )
 
     @classmethod
@@ -85,6 +88,24 @@ class Budget:
         self._characters -= count // 64
         if count > self._allowed[1] or self._characters < 0:
             raise Exceeded(f"it builds values of more than {self._allowed[1]} characters")
+
+
+def _extent(value: object) -> tuple[int, int]:
+    """How many values lie in a value of JSON's kind, and how many characters they have."""
+    count = text = 0
+    level = [value]
+    while level:
+        one = level.pop()
+        count += 1
+        if isinstance(one, str):
+            text += len(one)
+        elif isinstance(one, Mapping):
+            members = cast("Mapping[object, object]", one)
+            level += members.keys()
+            level += members.values()
+        elif isinstance(one, list | tuple):
+            level += cast("Sequence[object]", one)
+    return count, text
 
 
 def check_text_call(budget: Budget, text: str, method: str, args: tuple[Any, ...]) -> None:

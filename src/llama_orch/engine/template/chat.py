@@ -8,7 +8,8 @@ A template is code from whoever made the model file. What it finds follows Huggi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Template, TemplateError, TemplateSyntaxError
@@ -53,17 +54,42 @@ class ChatTemplate:
         self,
         messages: Sequence[Mapping[str, Any]],
         add_generation_prompt: bool = True,  # noqa: FBT001, FBT002 - the name that every template knows
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        variables: Mapping[str, Any] | None = None,
     ) -> str:
         """The prompt's text, special tokens by name.
 
-        Raises BadRequest with the template's own words where it objects to the messages (`raise_exception`), for
-        more than 4,096 messages, and where rendering would take more work or room than such messages can need.
+        `tools` in OpenAI's form (`{"type": "function", "function": {…}}`); `variables` are further names that the
+        template may ask for (`enable_thinking`).
+
+        Raises BadRequest with the template's own words where it objects to the messages (`raise_exception`), for more
+        than 4,096 messages, where rendering would take more work or room than such messages can need, and for a
+        variable that is not the client's to set.
         """
         if len(messages) > MAX_MESSAGES:
             raise BadRequest(f"{len(messages)} messages; at most {MAX_MESSAGES} are allowed.", param="/messages")
-        budget = Budget.for_messages(messages)
+        known = {"add_generation_prompt": add_generation_prompt, "tools": list(tools) if tools else None}
+        known |= {"bos_token": self._bos, "eos_token": self._eos, "documents": None}
+        for name in variables or ():
+            if name in known or name == "messages":
+                message = f"The template's variable {name} is not the client's to set."
+                raise BadRequest(message, param=f"/chat_template_kwargs/{name}")
+        known = {**(variables or {}), **known}
         try:
-            return self._run(messages, add_generation_prompt=add_generation_prompt, budget=budget)
+            return self._rendered(messages, known)
+        except BadRequest as error:
+            for changed in _variants(messages):
+                try:
+                    return self._rendered(changed, known)
+                except BadRequest:  # the first complaint is the one that is about the client's messages
+                    continue
+            raise error  # noqa: TRY201 - as it was, not the last variant's
+
+    def _rendered(self, messages: Sequence[Mapping[str, Any]], known: Mapping[str, Any]) -> str:
+        budget = Budget.for_messages(messages, known)
+        try:
+            return self._run({**known, "messages": [dict(message) for message in messages]}, budget)
         except Refusal as error:
             raise BadRequest(f"The model's chat template refuses: {error}", param="/messages") from error
         except Exceeded as error:
@@ -82,17 +108,10 @@ class ChatTemplate:
             message = f"The model's chat template cannot render these messages: {_words(error)}"
             raise BadRequest(message, param="/messages") from error
 
-    def _run(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool, budget: Budget) -> str:
+    def _run(self, known: Mapping[str, Any], budget: Budget) -> str:
         with budget:
             parts: list[str] = []
-            for part in self._template.generate(
-                messages=[dict(message) for message in messages],
-                add_generation_prompt=add_generation_prompt,
-                bos_token=self._bos,
-                eos_token=self._eos,
-                tools=None,
-                documents=None,
-            ):
+            for part in self._template.generate(**known):
                 budget.emit(len(part))
                 parts.append(part)
             return "".join(parts)
@@ -104,6 +123,46 @@ class ChatTemplate:
         except BadRequest as error:
             if isinstance(error.__cause__, Exceeded):
                 raise EngineFailed(f"The model's chat template runs away: {error.__cause__}", hint=_HINT) from error
+
+
+def _variants(messages: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """The same conversation in other words, for templates that are particular: in the order of how little changes."""
+    texts = _with_arguments_as_text(messages)
+    systems = any(message.get("role") == "system" for message in messages[1:])
+    if texts is not None:
+        yield texts
+    if systems:
+        yield _without_later_systems(messages)
+    if systems and texts is not None:
+        yield _without_later_systems(texts)
+
+
+def _with_arguments_as_text(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]] | None:
+    """Calls with arguments as JSON text, which some templates paste as they are; None where there are no calls."""
+    if not any(message.get("tool_calls") for message in messages):
+        return None
+    found: list[Mapping[str, Any]] = []
+    for message in messages:
+        calls = [dict(call) for call in message.get("tool_calls") or ()]
+        for call in calls:
+            function = dict(call.get("function") or {})
+            if not isinstance(function.get("arguments"), str):
+                function["arguments"] = json.dumps(function.get("arguments") or {}, ensure_ascii=False)
+            call["function"] = function
+        found.append({**message, "tool_calls": calls} if calls else message)
+    return found
+
+
+def _without_later_systems(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What a system said later becomes a part of the user's words at that place: agents put such turns anywhere."""
+    found = [messages[0]]
+    for message in messages[1:]:
+        turn = {**message, "role": "user"} if message.get("role") == "system" else message
+        if turn.get("role") == "user" == found[-1].get("role"):
+            found[-1] = {**found[-1], "content": f"{found[-1].get('content')}\n\n{turn.get('content')}"}
+        else:
+            found.append(turn)
+    return found
 
 
 def _compile(source: str) -> Template:

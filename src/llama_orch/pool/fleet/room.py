@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Memory for workers: counted in, made free by unloading the least recently used, shared out in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Collection
+
+from llama_orch.pool.fleet import machine, refusal
+from llama_orch.pool.fleet.member import Member
+
+PATIENCE = 2.0
+"""Seconds that a model waits for others to fall idle by themselves; then they get no new request until it has room."""
+IDLE_GRACE = 1.0
+"""Seconds for a worker without requests to end; a slow one is killed."""
+_OF_AVAILABLE = 0.9
+_RECHECK = 0.5
+
+
+class Room:
+    """`memory` bytes for all workers together; None: nine tenths of what is free now, and the engine judges the rest.
+
+    `members` gives all models. Whoever needs room waits in line: a large model is not starved by small ones that come
+    after it.
+    """
+
+    def __init__(self, memory: int | None, members: Callable[[], Collection[Member]]) -> None:
+        self.strict = memory is not None
+        self.limit = int(machine.available_memory() * _OF_AVAILABLE) if memory is None else memory
+        self._members = members
+        self._line = asyncio.Lock()
+        self._news = asyncio.Event()
+
+    def tell(self) -> None:
+        """Something changed that may have made room."""
+        self._news.set()
+
+    def fits(self, need: int) -> bool:
+        """Whether `need` bytes more are within the limit, and there on this machine."""
+        taken = sum(member.memory for member in self._members())
+        coming = sum(member.memory for member in self._members() if member.state == "loading")
+        return taken + need <= self.limit and (self.strict or need <= machine.available_memory() - coming)
+
+    async def take(self, member: Member, need: int) -> None:
+        """Counts `need` bytes for `member`, after others have made room where they have to.
+
+        Raises EngineFailed (out_of_memory) where the limit can never hold it.
+        """
+        async with self._line:
+            since = time.monotonic()
+            try:
+                while not self.fits(need):
+                    if not await self._make(member, need, patient=time.monotonic() - since < PATIENCE):
+                        break
+                member.memory = need
+            finally:
+                member.crowded = False
+                for each in self._members():
+                    each.hold(held=False)
+
+    async def _make(self, member: Member, need: int, *, patient: bool) -> bool:
+        """One step towards room; False when there is none to be made and the engine shall judge."""
+        others = [each for each in self._members() if each is not member and each.memory and not each.pinned]
+        if self.strict and need > self._reachable(member):
+            raise refusal.too_large(member.stored.id, need, self._reachable(member))
+        if not others:
+            return False
+        if victim := min((each for each in others if each.evictable), key=lambda each: each.last_used, default=None):
+            await victim.unload(IDLE_GRACE)
+            return True
+        member.crowded = True
+        if not patient:
+            self._hold(others, need)
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), _RECHECK)
+        return True
+
+    def _reachable(self, member: Member) -> int:
+        """What would be there if all went that may go."""
+        return self.limit - sum(each.memory for each in self._members() if each.pinned and each is not member)
+
+    def _hold(self, others: list[Member], need: int) -> None:
+        """Keeps new requests from the least recently loaded until enough comes free."""
+        taken = sum(each.memory for each in self._members())
+        for each in sorted(others, key=lambda each: each.loaded_at or 0.0):
+            if taken + need <= self.limit:
+                return
+            if each.state == "ready":
+                each.hold(held=True)
+                taken -= each.memory
