@@ -48,11 +48,11 @@ class Sampling:
 
     `lark` is a grammar of llguidance's, made by this house and never by a client. It names its JSON Schemas as rules,
     and `insets` are those: (rule, schema as text, the JSON pointer that errors about it begin with, whether what cannot
-    be held of it may be dropped), without a rule where a schema is only to be checked. A rule `mark_N: "text"` stands for the control token of that name where the
-    vocabulary has one, `upto_N: "text"` for any text and that. With `trigger` or
-    `opening` the answer is free until its text holds one of the triggers, or begins as the regular expression
-    `opening` says; from that beginning on it follows the grammar. `asides` are pairs of marks between which no trigger
-    counts; an empty first mark: the answer begins between them.
+    be held of it may be dropped), without a rule where a schema is only to be checked. A rule `mark_N: "text"` stands
+    for the control token of that name where the vocabulary has one, `upto_N: "text"` for any text and that. With
+    `trigger` or `opening` the answer is free until its text holds one of the triggers, or begins as the regular
+    expression `opening` says; from that beginning on it follows the grammar. `asides` are pairs of marks between which
+    no trigger counts; an empty first mark: the answer begins between them.
     """
 
     temperature: float = 0.8
