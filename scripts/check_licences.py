@@ -17,6 +17,11 @@ def licence_of(path: str) -> str:
     return "Apache-2.0" if path.startswith(APACHE_FOLDERS) else "GPL-3.0-or-later"
 
 
+def is_ours(path: str) -> bool:
+    kind, name = Path(path).suffix, Path(path).name
+    return not path.startswith(THEIRS) and kind not in UNMARKED and name not in UNMARKED_NAMES
+
+
 def is_marked(path: str) -> bool:
     head = (ROOT / path).read_text(encoding="utf-8", errors="replace")[:400]
     return f"SPDX-License-Identifier: {licence_of(path)}" in head
@@ -27,10 +32,7 @@ def main() -> int:
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
-    wanted = [
-        name for name in files
-        if not name.startswith(THEIRS) and Path(name).suffix not in UNMARKED and Path(name).name not in UNMARKED_NAMES and (ROOT / name).is_file()
-    ]  # fmt: skip
+    wanted = [name for name in files if is_ours(name) and (ROOT / name).is_file()]
     missing = [name for name in wanted if not is_marked(name)]
     for name in missing:
         print(f"{name}: no line 'SPDX-License-Identifier: {licence_of(name)}'")

@@ -250,7 +250,9 @@ def test_the_schema_says_what_the_parser_does(name):
     agree()
 
 
-@pytest.mark.parametrize("dialect", [case[0] for case in CASES.values()] + [apply_template.DIALECT], ids=str)
+@pytest.mark.parametrize(
+    "dialect", [*(case[0] for case in CASES.values()), apply_template.DIALECT], ids=[*map(str, CASES), "apply_template"]
+)
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'{"input": "\\ud800", "content": "\\ud800"}', b"\xff", b'{"a": NaN}']
 )
