@@ -119,7 +119,15 @@ def test_a_worker_killed_during_a_whole_answer(launcher: Launcher):
         client.chat("hi")
         process = launcher.processes[-1]
         os.kill(process.pid, 19)  # stopped: it accepts and does not answer
-        killer = threading.Thread(target=lambda: (time.sleep(0.2), process.kill()))
+        asking = threading.get_ident()
+
+        def kill_while_it_waits() -> None:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and sys._current_frames()[asking].f_code.co_name != "read":
+                time.sleep(0.01)
+            process.kill()
+
+        killer = threading.Thread(target=kill_while_it_waits)
         killer.start()
         with pytest.raises(EngineFailed):
             client.chat("hi")

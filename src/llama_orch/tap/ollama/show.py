@@ -46,10 +46,10 @@ async def handle(tap: Tap, call: Call) -> None:
 def _asked(body: bytes) -> str:
     fields = Fields(parse_json(body))
     # `name` is what the field was called in older releases. `verbose` would add the vocabulary, which is not kept.
-    name = fields.text("model", longest=MAX_NAME) or ""
-    name = name or fields.text("name", longest=MAX_NAME) or ""
+    given, older = fields.text("model", longest=MAX_NAME), fields.text("name", longest=MAX_NAME)
+    name = given or older or ""
     fields.flag("verbose")
-    fields.ignore(("name", *_IGNORED))
+    fields.ignore(_IGNORED)
     fields.refuse_rest()
     if not name:
         raise BadRequest("model is required", param="/model", hint="GET /api/tags names those served")
