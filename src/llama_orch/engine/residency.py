@@ -110,6 +110,19 @@ class Residency:
         if resident.mark_length > resident.ready:
             resident.mark, resident.mark_length = None, 0
 
+    def restore(self, resident: Resident) -> None:
+        """Takes away what a batch that failed half-way left in llama.cpp's memory: only what is booked stays.
+
+        llama.cpp takes back the part that failed, and keeps those before it.
+        """
+        if self._streams.length(resident.id) > resident.ready and not (
+            resident.ready and self._streams.truncate(resident.id, resident.ready)
+        ):
+            self._streams.drop(resident.id)
+            self._ledger.release(resident.cells[: resident.ready])
+            resident.ready = 0
+            resident.mark, resident.mark_length = None, 0
+
     def empty(self, resident: Resident) -> None:
         """Forgets all that `resident` holds."""
         self.cut(resident, 0)

@@ -255,6 +255,9 @@ class Scheduler:
 
     def _recover(self, code: int, work: Work) -> None:
         """After a batch that was not computed: make room (1), begin again (2), or give up on those in it, only them."""
+        for sequence in work.all():
+            if sequence.resident is not None:
+                self.residency.restore(sequence.resident)
         if code == _NO_CELLS and self.residency.evict():
             return
         if code == _NO_CELLS and len(self.active) > 1:

@@ -11,7 +11,7 @@ from core_bench import Bench, check_shape, request_of
 from test_core_scheduler import ENDLESS, text_alone, tokens_of
 
 from llama_orch.engine.composer import Work
-from llama_orch.engine.records import Event, Finished, Started
+from llama_orch.engine.records import Delta, Event, Finished, Started
 from llama_orch.engine.sequence import Phase
 
 Make = Callable[..., Bench]
@@ -137,3 +137,28 @@ def test_the_time_in_the_queue_is_told(bench: Make):
     one.run()
     first, second = (event for i in ids for event in one.events[i] if isinstance(event, Started))
     assert 0 <= first.queue_seconds < second.queue_seconds
+
+
+@pytest.mark.parametrize("unified", [True, False])
+@pytest.mark.parametrize("code", [1, 2, -1])
+def test_a_batch_that_failed_half_way_leaves_nothing_behind(bench: Make, unified: bool, code: int):
+    one = bench(unified=unified)
+    decode, failures = one.scheduler.batch.decode, [False, True, False, False, True]
+
+    def failing() -> int:
+        """Computed, and said not to be: what parts of a batch leave behind when a later part fails."""
+        done = decode()
+        return code if done == 0 and failures and failures.pop(0) else done
+
+    one.scheduler.batch.decode = failing  # type: ignore[method-assign]
+    ids = [one.add(request_of(tokens_of(i, 20 + 4 * i), max_tokens=6, sampling=ENDLESS)) for i in range(4)]
+    one.run()  # compares the books with llama.cpp's after every step
+    for number, i in enumerate(ids):
+        check_shape(one.events[i])
+        if isinstance(one.events[i][-1], Finished):
+            said = "".join(e.text for e in one.events[i] if isinstance(e, Delta))
+            assert said == text_alone(bench, tokens_of(number, 20 + 4 * number), max_tokens=6, sampling=ENDLESS)
+    failures.clear()
+    again = [one.add(request_of(tokens_of(50 + i, 30), max_tokens=6, sampling=ENDLESS)) for i in range(4)]
+    one.run()
+    assert all(isinstance(one.events[i][-1], Finished) for i in again)
