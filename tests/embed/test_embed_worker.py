@@ -51,7 +51,7 @@ def test_a_document_that_is_too_long_is_named(serve):
 @pytest.mark.parametrize("name", ["tiny", "embed", "rank-headless"])
 def test_models_without_a_rank_head_refuse_by_name(serve, name):
     error = serve(name).refused("/v1/rerank", {"query": "q", "documents": ["a"]})
-    assert (error["code"], error["capability"]) == ("unsupported", "rerank")
+    assert (error["code"], error["capability"], error["param"]) == ("unsupported", "rerank", "/model")
     assert error["hint"]
 
 

@@ -316,3 +316,63 @@ def test_arguments_that_are_no_object_are_refused(forms):
             forms["hermes"], [ToolSpec("f", "", {"type": "string"}, "/tools/0/input_schema")], "auto", True, True
         )
     assert caught.value.param == "/tools/0/input_schema/type"
+
+
+AT = "/tools/0/function/parameters"
+
+
+@pytest.mark.parametrize("choice", ["auto", "required"])
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ({"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, "/anyOf"),
+        ({"oneOf": [{"required": ["a"]}]}, "/oneOf"),
+        ({"allOf": [{"required": ["a"]}]}, "/allOf"),
+        ({"$ref": "#/$defs/x", "$defs": {"x": {"required": ["a"]}}}, "/$ref"),
+        ({"enum": [{"a": 1}]}, "/enum"),
+        ({"const": {"a": 1}}, "/const"),
+        ({"minProperties": 1}, "/minProperties"),
+        ({"required": ["a"], "maxProperties": 1}, "/maxProperties"),
+        ({"patternProperties": {"^a": {"const": 1}}}, "/patternProperties"),
+        ({"required": ["c"], "additionalProperties": False}, "/additionalProperties"),
+        ({"required": ["no"], "properties": {"no": False}}, "/properties/no"),
+        ({"properties": {"a>b": {"type": "string"}}}, "/properties/a>b"),
+        ({"properties": {" a/": {"type": "string"}}}, "/properties/ a~1"),
+    ],
+)
+def test_what_xml_elements_cannot_hold_of_a_strict_schema_is_refused(forms, said, place, choice):
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}} | said
+    with pytest.raises(UnsupportedByTarget) as caught:
+        formats.grammar(forms["qwen3_coder"], [ToolSpec("f", "", schema, AT, strict=True)], choice, True, False)
+    assert caught.value.param == AT + place
+    assert caught.value.hint
+    for form, strict in (("qwen3_coder", None), ("hermes", True)):  # the model's own affair, and JSON
+        assert formats.grammar(forms[form], [ToolSpec("f", "", schema, AT, strict=strict)], choice, True, False)
+
+
+@pytest.mark.parametrize("strict", [True, None])
+def test_xml_elements_follow_references_to_the_whole_schema(plain, forms, strict):
+    schema = {
+        "type": "object",
+        "properties": {
+            "v": {"enum": ["<x>", "</parameter>"]},
+            "twin": {"$ref": "#/properties/v"},
+            "kids": {"type": "array", "items": {"$ref": "#"}, "maxItems": 1},
+            "no": False,
+        },
+        "required": ["kids", "v", "twin"],
+        "additionalProperties": False,
+        "$defs": {"arguments": {"type": "null"}},
+    }
+    form, rng, ends = forms["qwen3_coder"], np.random.default_rng(SEED), 0
+    held = formats.grammar(form, [ToolSpec("f", "", schema, AT, strict=strict)], "required", False, False)
+    for _ in range(6):
+        answer, ended = marked_model.speak(plain, form, held, rng, eager=4.0)
+        parser = formats.Parser(form, tools={"f": schema}, thinking=True, opened="")
+        parts = parser.push(answer) + parser.flush()
+        if ended:
+            ends += 1
+            arguments = json.loads("".join(part.fragment for part in parts if isinstance(part, Argued)))
+            jsonschema.validate(arguments, schema)
+            assert not [part for part in parts if isinstance(part, Said) and part.text.strip()], (answer, SEED)
+    assert ends, f"seed {SEED}"

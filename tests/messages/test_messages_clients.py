@@ -251,3 +251,15 @@ def test_a_prompt_that_is_too_long_says_so_in_the_words_that_clients_know(client
         client.messages.create(**GREEDY | {"messages": long})
     body: Any = caught.value.body
     assert (body["error"]["code"], body["error"]["limit"]) == ("context_length_exceeded", 2048)
+
+
+def test_a_thought_ends_with_its_budget(client: anthropic.Anthropic) -> None:
+    asked = GREEDY | {"max_tokens": 1100, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+    found = client.messages.create(**asked)
+    assert [block.type for block in found.content] == ["thinking", "text"]
+    assert found.usage.output_tokens > 1024
+    spent = client.messages.count_tokens(
+        model="tiny",
+        messages=[*HELLO, {"role": "assistant", "content": cast("Any", found.content[:1])}, *HELLO],
+    ).input_tokens
+    assert spent > 100

@@ -77,7 +77,7 @@ def test_killed_at_random_moments(orch_home: Path, tiny_gguf: Path) -> None:
 
     async def scene() -> None:
         async with running([stored(tiny_gguf, "tiny")]) as seen:
-            for _ in range(6):
+            for _ in range(4):
                 waiting = asyncio.create_task(seen.fleet.lease(None, wait=WAIT))
                 await asyncio.sleep(chance.uniform(0, 0.4))
                 for pid in workers_of(orch_home):
@@ -88,7 +88,7 @@ def test_killed_at_random_moments(orch_home: Path, tiny_gguf: Path) -> None:
                     continue
                 assert isinstance(told, EngineFailed)  # it was killed while it loaded: said, not hidden
                 assert told.code == "worker_died"
-                seen.fleet._members["tiny"]._pause_ends = 0
+                seen.fleet._members.of("tiny")._pause_ends = 0
             async with await seen.fleet.lease(None, wait=WAIT) as lease:
                 if await lease.failure(0.5) is None:
                     await ask(lease)
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_model_fails_and_is_not_tried_at_every_request(orch_ho
     broken.write_bytes(tiny_gguf.read_bytes()[:100_000])
 
     async def scene() -> None:
-        async with running([stored(broken, "broken"), stored(tiny_gguf, "tiny")], settle=False) as seen:
+        async with running([stored(tiny_gguf, "tiny"), stored(broken, "broken")], settle=False) as seen:
             with pytest.raises(OrchError) as caught:
                 await seen.fleet.settled()
             assert caught.value.status == 503

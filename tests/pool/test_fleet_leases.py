@@ -152,7 +152,7 @@ def test_a_client_that_goes_while_it_waits_leaves_nothing(orch_home: Path, tiny_
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
             await seen.fleet.settled()
-            member = seen.fleet._members["tiny"]
+            member = seen.fleet._members.of("tiny")
             assert (member.claims, member.active) == (0, 0)
 
     played(scene)
@@ -176,7 +176,7 @@ def test_an_idle_model_goes_after_its_keep_alive(orch_home: Path, tiny_gguf: Pat
         models = [stored(tiny_gguf, "tiny"), stored(tiny_gguf, "kept")]
         async with running(models, settings=settings, pinned=["kept"]) as seen:
             async with await seen.fleet.lease("tiny", wait=WAIT) as lease:
-                await asyncio.sleep(2.1)
+                await asyncio.sleep(1.1)  # the watch looks once a second
                 await ask(lease)  # not while somebody has it
             await until(lambda: seen.model("tiny").state == "unloaded", "it went")
             assert seen.model("kept").state == "ready"

@@ -192,6 +192,19 @@ def test_a_load_that_gets_stuck_is_ended(keeper: Home, monkeypatch: pytest.Monke
     keeper.assert_nothing_left()
 
 
+def test_what_a_killed_worker_had_started_ends_with_it() -> None:
+    """A child that hangs (here: is frozen) would hold the worker's lock for ever."""
+    script = "sleep 600 & echo $!; wait"
+    process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+    with process.stdout:
+        os.kill(int(process.stdout.readline()), signal.SIGSTOP)
+        spawn.kill(process)
+        assert process.wait(60) == -signal.SIGKILL
+        assert process.stdout.read() == b""  # the child had the other end as well
+    spawn.kill(process)  # harmless when all have gone
+
+
 def test_waiting_for_somebody_who_never_gets_ready_ends(keeper: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "STALL_SECONDS", 0.3)
     place = launch.place_of(launch_model(keeper), WorkerSettings())

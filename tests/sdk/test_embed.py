@@ -137,3 +137,9 @@ def test_the_async_client(tap: FakeTap):
             assert isinstance(found, Embeddings)
 
     asyncio.run(main())
+
+
+def test_documents_are_a_list_never_the_letters_of_one(tap: FakeTap, client: Client):
+    with pytest.raises(BadRequest, match="documents is one text"):
+        client.rerank("q", "abc")
+    assert tap.asked == []

@@ -7,6 +7,7 @@ import logging
 import socket
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import httpcore
 import pytest
@@ -17,6 +18,7 @@ from llama_orch_utils import (
     BadRequest,
     BudgetExceeded,
     Client,
+    ConfigError,
     ContextTooLong,
     EngineFailed,
     InsufficientCredits,
@@ -359,3 +361,27 @@ def test_the_key_appears_nowhere(tap: FakeTap, client: Client, caplog: pytest.Lo
     seen.append(repr(client.chat("hi")))
     assert tap.asked[0].key == CANARY
     assert not [text for text in seen if CANARY in text]
+
+
+def test_the_hint_for_a_key_and_for_a_full_queue_is_what_to_do_here(tap: FakeTap, client: Client):
+    tap.error(401, "the key is wrong", code="invalid_api_key", hint="send Authorization: Bearer KEY")
+    with pytest.raises(NotAuthorised) as wrong:
+        client.chat("hi")
+    assert wrong.value.hint == f"orch auth login {tap.url}"
+    tap.error(429, "the queue is full", code="rate_limited", hint="try again after Retry-After seconds", retry_after=7)
+    with Client(tap.url, key="k", model="m", retries=0) as patient, pytest.raises(RateLimited) as full:
+        patient.chat("hi")
+    assert full.value.hint == "try again in 7 s"
+
+
+@pytest.mark.parametrize("prompt", [None, 3, b"bytes", {"role": "user", "content": "x"}])
+def test_a_prompt_that_is_none(tap: FakeTap, client: Client, prompt: Any):
+    with pytest.raises(BadRequest, match="not a text or a list of messages"):
+        client.chat(prompt)
+    assert tap.asked == []
+
+
+def test_an_address_of_another_scheme_is_no_name_to_add():
+    with pytest.raises(ConfigError) as caught:
+        Client("ftp://tap.example")
+    assert caught.value.hint == "orch target add NAME https://…"

@@ -249,3 +249,9 @@ def test_the_short_form_of_a_schema():
         with pytest.raises(BadRequest) as caught:
             concise.read(wrong)
         assert caught.value.hint
+
+
+def test_a_set_is_asked_for_as_a_list_and_drops_what_comes_twice(tap: FakeTap, client: Client):
+    tap.json({"value": ["a", "a", "b"]})
+    assert client.parse("letters", set[str]) == {"a", "b"}
+    assert "uniqueItems" not in str(tap.asked[-1].json["response_format"])

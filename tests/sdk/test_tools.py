@@ -600,3 +600,10 @@ def test_odd_functions_and_odd_results(tap: FakeTap, client: Client, recwarn: py
 
     run(tap, body)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("tools", [print, "weather", {"type": "function"}, 3])
+def test_tools_that_are_no_list(tap: FakeTap, client: Client, tools: Any):
+    with pytest.raises(BadRequest, match="tools is no list"):
+        client.chat("hi", tools=tools)
+    assert tap.asked == []

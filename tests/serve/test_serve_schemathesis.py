@@ -23,7 +23,7 @@ from typing import Any
 from serve_process import Served, serving
 
 PHASES = os.environ.get("FUZZ_PHASES", "fuzzing")
-EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "8")
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "5")
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "150"))
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"

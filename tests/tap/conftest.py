@@ -22,7 +22,7 @@ def gateway(tiny_gguf: Path) -> Iterator[Gateway]:
     """One gateway for all tests of a module: a tiny model of 2 slots, a short queue."""
     home = _home()
     running = start(
-        home, tiny_gguf, context=2048, slots=2, installed=False, max_queue=8, head_seconds=3.0, body_seconds=2.0
+        home, tiny_gguf, context=2048, slots=2, installed=False, max_queue=8, head_seconds=1.5, body_seconds=1.5
     )
     yield running
     running.end()

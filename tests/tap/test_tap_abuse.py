@@ -180,7 +180,7 @@ def test_truncated_requests(gateway: Gateway, data: bytes, end: bool) -> None:
 
 
 def test_slow_heads(gateway: Gateway) -> None:
-    """A head that trickles in holds its connection for three seconds at most, here."""
+    """A head that trickles in holds its connection for two seconds at most, here."""
     with socket.create_connection(gateway.address, timeout=30) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
         began = time.monotonic()

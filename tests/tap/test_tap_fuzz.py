@@ -14,7 +14,7 @@ import fuzz_requests
 def test_the_parsers_of_all_dialects() -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    fuzz_requests.round_of(seed, 150)
+    fuzz_requests.round_of(seed, 80)
 
 
 def test_broken_http(gateway: Gateway) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -216,3 +218,13 @@ def test_errors_in_the_dialects_own_words(gateway: Gateway) -> None:
     assert isinstance(gateway.call("POST", "/api/chat", unknown, key=False).json["error"], str)
     assert isinstance(gateway.call("GET", "/api/none").json["error"], str)
     assert gateway.call("PUT", "/v1/messages").json["type"] == "error"
+
+
+def test_hints_name_options_that_there_are(gateway: Gateway) -> None:
+    from llama_orch.cli.serve.command import Serve
+
+    options = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Serve)}
+    for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}):
+        named = re.findall(r"--[a-z-]+", gateway.call("GET", "/v1/models", headers=headers).error["hint"])
+        assert named
+        assert options.issuperset(named)

@@ -161,6 +161,17 @@ def test_a_worker_that_dies(start_gateway: Callable[..., Gateway], stream: bool)
     assert again.json["choices"]
 
 
+def test_a_worker_that_takes_no_connections_is_replaced(start_gateway: Callable[..., Gateway]) -> None:
+    """The request that finds out is answered by the next one."""
+    gateway = start_gateway(slots=1)
+    pid = gateway.worker_health()["pid"]
+    for path in gateway.home.rglob("*.sock"):
+        path.unlink()
+    assert gateway.chat(max_tokens=2).status == 200
+    assert gateway.worker_health()["pid"] != pid
+    until(lambda: pid not in workers_of(gateway.home), "it was ended")
+
+
 def _served(gateway: Gateway) -> Reply | None:
     answer = gateway.chat(max_tokens=2)
     assert answer.status in (200, 503)
@@ -183,8 +194,8 @@ def test_told_to_end_it_lets_answers_finish(start_gateway: Callable[..., Gateway
     gateway = start_gateway(slots=1, grace=20.0)
     pid = gateway.worker_health()["pid"]
     with held(pid):
-        whole = gateway.open_chat(max_tokens=20)
-        stream = gateway.open_chat(stream=True, max_tokens=20)
+        whole = gateway.open_chat(**ENDLESS | {"max_tokens": 20})
+        stream = gateway.open_chat(stream=True, **ENDLESS | {"max_tokens": 20})
         idle = gateway.connect()
         idle.request("GET", "/health")
         assert idle.getresponse().read()
@@ -255,7 +266,15 @@ def test_killed_it_leaves_nothing_that_hinders_the_next(home: Path, tiny_gguf: P
 def test_tls(home: Path, tiny_gguf: Path) -> None:
     cert, key = _certificate(home)
     gateway = start(
-        home, tiny_gguf, slots=1, context=1024, threads=1, installed=False, cert=str(cert), key_file=str(key)
+        home,
+        tiny_gguf,
+        slots=1,
+        context=1024,
+        threads=1,
+        installed=False,
+        cert=str(cert),
+        key_file=str(key),
+        head_seconds=2.0,
     )
     try:
         assert gateway.url.startswith("https://")
@@ -264,6 +283,9 @@ def test_tls(home: Path, tiny_gguf: Path) -> None:
         assert gateway.chat(max_tokens=2, stream=True).events[-1] == "[DONE]"
         plain = gateway.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"ok" not in plain
+        began = time.monotonic()
+        assert gateway.raw(b"\x16\x03") == b""  # a handshake that stops half-way is a head that does
+        assert time.monotonic() - began < 20
         assert gateway.chat(max_tokens=2).status == 200
     finally:
         gateway.end()

@@ -45,7 +45,9 @@ def test_keys_that_no_header_carries(value: str, orch_home: Path) -> None:
 
 def test_addresses_that_are_none(orch_home: Path) -> None:
     assert refused(host="no.such.host.invalid", key=KEY).key == "host"
-    assert refused(host="192.0.2.1", key=KEY).key == "port"
+    assert refused(host="", key=KEY).hint == "orch serve --host 127.0.0.1"
+    elsewhere = refused(host="192.0.2.1", key=KEY)  # it is no port's fault
+    assert (elsewhere.key, elsewhere.hint) == ("host", "orch serve --host 127.0.0.1")
 
 
 def test_a_port_that_is_taken(orch_home: Path) -> None:
@@ -68,8 +70,17 @@ def test_certificates_that_are_none(tmp_path: Path, orch_home: Path) -> None:
 
 @pytest.mark.parametrize("origin", ["app.example", "https://app.example/path", "https://", "https://a b", ""])
 def test_origins_that_are_none(origin: str, orch_home: Path) -> None:
-    assert refused(origins=(origin,)).key == "cors"
+    assert refused(origins=(origin,)).key == "allow_origin"
 
 
 def test_any_origin_needs_a_key(orch_home: Path) -> None:
-    assert refused(origins=("*",), no_auth=True).key == "cors"
+    error = refused(origins=("*",), no_auth=True)
+    assert error.key == "allow_origin"
+    assert "orch serve --allow-origin" in (error.hint or "")
+
+
+@pytest.mark.parametrize("name", ["two words", "tap.example:8080", "https://tap.example", "", ".", "::1", "tap\n", "*"])
+def test_hosts_that_are_none(name: str, orch_home: Path) -> None:
+    error = refused(hosts=(name,))
+    assert error.key == "allow_host"
+    assert "orch serve --allow-host" in (error.hint or "")

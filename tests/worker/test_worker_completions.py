@@ -13,6 +13,7 @@ from worker_openai import client_of
 from worker_process import Worker
 
 import make_gguf
+from llama_orch.pool.fleet.facts import read
 
 PATH = "/v1/completions"
 GREEDY: dict[str, Any] = {"temperature": 0, "max_tokens": 8}
@@ -129,3 +130,6 @@ def test_a_gap_is_filled_where_the_model_has_tokens_for_it(
     filled = worker.call("POST", PATH, {"prompt": "ab", "suffix": "<|im_end|>", "echo": True, "max_tokens": 3}).json
     assert filled["usage"]["prompt_tokens"] >= plain["usage"]["prompt_tokens"] + 3 + 4  # the name is plain text here
     assert filled["choices"][0]["text"].startswith("ab")
+    told = worker.call("GET", "/v1/models").json["data"][0]["capabilities"]
+    assert "insert" in told
+    assert list(read(model).capabilities) == told

@@ -31,9 +31,10 @@ def main(argv: list[str] | None = None) -> int:
 def _let_go(argv: list[str] | None) -> None:
     """From here on ^C ends the process in silence: the interpreter would answer it with a traceback as it exits."""
     if argv is None:
-        import signal
+        # The built-in part of `signal`: to load the rest takes so long that a ^C can fall into it.
+        import _signal as signal  # pyright: ignore - typeshed does not know it
 
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # pyright: ignore - the same
 
 
 def _open_closed_streams() -> None:

@@ -48,7 +48,7 @@ def command_page(command: Command[Any]) -> str:
 
     options, arguments = options_of(command.options), arguments_of(command.options)
     usage = " ".join(["Usage: orch", command.path, *(usage_of(each) for each in arguments), "[options]"])
-    lines = [inspect.cleandoc(command.options.__doc__ or ""), "", usage]
+    lines = [*_folded(inspect.cleandoc(command.options.__doc__ or "")), "", usage]
     if arguments:
         lines += ["", "Arguments:", *rows((each.value, _said(each)) for each in arguments)]
     lines += ["", "Options:", *rows([*((flags_of(each), _said(each)) for each in options), _HELP_ROW])]
@@ -57,6 +57,17 @@ def command_page(command: Command[Any]) -> str:
     if command.examples:
         lines += ["", "Examples:", *(f"  {each}" for each in command.examples)]
     return "\n".join(lines) + "\n"
+
+
+def _folded(text: str) -> list[str]:
+    """Paragraphs at the width of the terminal; one with an indented line (a list, a command) stays as it is."""
+    import textwrap
+
+    lines: list[str] = []
+    for paragraph in text.split("\n\n"):
+        as_it_is = any(line.startswith(" ") for line in paragraph.splitlines())
+        lines += ["", *(paragraph.splitlines() if as_it_is else textwrap.wrap(paragraph, _columns()))]
+    return lines[1:]
 
 
 def usage_of(argument: Argument) -> str:

@@ -53,6 +53,9 @@ class Sampling:
     `trigger` or `opening` the answer is free until its text holds one of the triggers, or begins as the regular
     expression `opening` says; from that beginning on it follows the grammar. `asides` are pairs of marks between which
     no trigger counts; an empty first mark: the answer begins between them.
+
+    `most_thought` is how many tokens the answer may have between the pairs of marks in `thoughts` (as in `asides`):
+    then the second mark is written for it. None: no limit.
     """
 
     temperature: float = 0.8
@@ -74,6 +77,8 @@ class Sampling:
     trigger: tuple[str, ...] = ()
     opening: str | None = None
     asides: tuple[tuple[str, str], ...] = ()
+    most_thought: int | None = None
+    thoughts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

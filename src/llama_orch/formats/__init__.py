@@ -10,7 +10,7 @@ turns      conversations with tools, for chat templates that do not know them
 
 from llama_orch.formats.find import find
 from llama_orch.formats.form import Format
-from llama_orch.formats.grammar import Answer, CallGrammar, grammar
+from llama_orch.formats.grammar import Answer, CallGrammar, grammar, thoughts
 from llama_orch.formats.parser import Parser
 from llama_orch.formats.parts import Argued, Called, Part, Said, Thought
 from llama_orch.formats.tool import ToolSpec
@@ -30,4 +30,5 @@ __all__ = [
     "adapted",
     "find",
     "grammar",
+    "thoughts",
 ]

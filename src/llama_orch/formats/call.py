@@ -148,6 +148,9 @@ class CallReader:
             return
         raw: list[str] = []
         yield from self.tape.until("</parameter>", raw.append)
+        while _is_cut("".join(raw)):  # the mark stands in a JSON string
+            raw.append("</parameter>")
+            yield from self.tape.until("</parameter>", raw.append)
         argue(_typed("".join(raw)))
 
 
@@ -192,6 +195,17 @@ def _typed(text: str) -> str:
     except ValueError:
         return json.dumps(inner, ensure_ascii=False)
     return inner.strip()
+
+
+def _is_cut(text: str) -> bool:
+    """Whether it is JSON that ends within a string."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.msg.startswith("Unterminated string")
+    except ValueError:
+        return False
+    return False
 
 
 def _unwrapped(raw: str) -> str:

@@ -13,6 +13,8 @@ from llama_orch.formats.tool import ToolSpec
 TRIGGER = "to=" + FUNCTIONS
 ASIDES = ((MESSAGE, END),)
 """What is no header is some message's body."""
+ANALYSIS = (f"{CHANNEL}analysis{MESSAGE}", END)
+"""The marks around a thought."""
 
 
 def channel_rules(rules: Rules, tools: Sequence[ToolSpec], *, thinking: bool, opened: str) -> tuple[str, str]:

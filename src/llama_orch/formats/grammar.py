@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from llama_orch.formats.channel_grammar import ASIDES, TRIGGER, channel_rules, final_rules, free_rules
+from llama_orch.formats.channel_grammar import ANALYSIS, ASIDES, TRIGGER, channel_rules, final_rules, free_rules
 from llama_orch.formats.channels import MESSAGE, START
 from llama_orch.formats.form import CallForm, Format, Object
 from llama_orch.formats.rules import Rules
@@ -72,6 +72,15 @@ def grammar(
     return _held(form, tools, answer if choice in ("auto", "none") else None, parallel, thinking, opened)
 
 
+def thoughts(form: Format, opened: str) -> tuple[tuple[str, str], ...]:
+    """The marks around this format's thoughts; an empty first one for the thought that the prompt's end has begun."""
+    if form.channels:
+        begun = opened.rpartition(START)[2] if START in opened else ""
+        return (ANALYSIS, *((("", ANALYSIS[1]),) if begun.endswith("analysis" + MESSAGE) else ()))
+    begun = _open_thought(form, opened)
+    return form.thoughts + ((("", begun[1]),) if begun else ())
+
+
 def _held(
     form: Format,
     tools: Sequence[ToolSpec],
@@ -116,9 +125,7 @@ def _free(form: Format, tools: Sequence[ToolSpec], *, parallel: bool, opened: st
     rules.add("start", " | ".join(rules.calls(one, tools, parallel=parallel) for one in written))
     trigger = tuple(dict.fromkeys(one.trigger for one in written if not one.bare))
     opening = next((_opening(one, tools) for one in written if one.bare), None)
-    begun = _open_thought(form, opened)
-    asides = form.thoughts + ((("", begun[1]),) if begun else ())
-    return CallGrammar(rules.text(), rules.insets(), trigger, opening, asides)
+    return CallGrammar(rules.text(), rules.insets(), trigger, opening, thoughts(form, opened))
 
 
 def _open_thought(form: Format, opened: str) -> tuple[str, str] | None:

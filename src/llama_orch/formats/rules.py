@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from llama_orch.formats.form import Array, CallForm, Object, Slot
-from llama_orch.formats.parameters import is_raw, part_of, written_as_elements
+from llama_orch.formats.parameters import is_raw, part_of, unheld, written_as_elements
 from llama_orch.formats.tool import ToolSpec, of_object
+from llama_orch_utils.errors import UnsupportedByTarget
 
 _SPACE = r"(?:\n? {0,8})"
 """White space of a layout as models write it; without bounds an unsure model loses itself in it."""
@@ -107,17 +108,22 @@ class Rules:
         return f"/{begin}/ {self.arguments(tool)} /{_SPACE}\\}}/"
 
     def elements(self, tool: ToolSpec) -> str:
-        """The tool's arguments as XML elements, in the order of its schema."""
+        """The tool's arguments as XML elements, in the order of its schema.
+
+        Raises UnsupportedByTarget for what a strict tool's schema says of the object as a whole: no grammar of elements
+        holds that.
+        """
         loose = tool.strict is not True
-        self._checked[json.dumps(tool.parameters, ensure_ascii=False), tool.where, loose] = None
+        self._checked[json.dumps(of_object(tool), ensure_ascii=False), tool.where, loose] = None
+        if not loose:
+            _refuse_unheld(tool)
         parts: list[str] = []
-        for key, schema, required in written_as_elements(tool.parameters):
+        for key, pointer, schema, required in written_as_elements(tool.parameters):
             begin = f"{self.mark('<parameter=')} {json.dumps(key + '>', ensure_ascii=False)}"
             if is_raw(schema):
                 value = self.upto("</parameter>")
             else:
-                place = f"{tool.where}/properties/{_escaped(key)}"
-                inset = self.schema(part_of(tool.parameters, schema), place, loose=loose)
+                inset = self.schema(part_of(tool.parameters, schema), tool.where + pointer, loose=loose)
                 value = f"ws {inset} ws {self.mark('</parameter>')}"
             element = f"{begin} {value} ws"
             parts.append(element if required else f"({element})?")
@@ -133,5 +139,14 @@ class Rules:
         return f"{lead}{body}{tail}"
 
 
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+def _refuse_unheld(tool: ToolSpec) -> None:
+    found = unheld(tool.parameters)
+    if found is None:
+        return
+    keyword, pointer = found
+    raise UnsupportedByTarget(
+        f"The JSON Schema keyword '{keyword}' cannot be held here: this model writes arguments as XML elements.",
+        capability=keyword,
+        param=tool.where + pointer,
+        hint=f"leave out {pointer} of the schema, or strict",
+    )

@@ -200,6 +200,12 @@ def ending(status: int | None) -> str:
     return f"killed by {signal.Signals(-status).name}" if -status in list(signal.Signals) else f"signal {-status}"
 
 
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends a worker at once, with whatever it has started: a child of it that hangs would hold its lock for ever."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids what has ended already
+        os.killpg(process.pid, signal.SIGKILL)  # it leads a session of its own
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends a worker that nobody waits for any more: asked first, then not."""
     deadline = time.monotonic() + 2
@@ -207,5 +213,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
     while process.poll() is None:
         if time.monotonic() > deadline:
-            process.kill()
+            kill(process)
         time.sleep(0.01)
+    kill(process)  # it may have ended before a child of its

@@ -25,11 +25,15 @@ class Cors:
             if origin != "*" and not _ORIGIN.fullmatch(origin.lower().rstrip("/")):
                 raise ConfigError(
                     f"{origin!r} is no web origin",
-                    key="cors",
+                    key="allow_origin",
                     hint="give it as https://app.example or http://host:3000",
                 )
         if "*" in origins and keyless:
-            raise ConfigError("any web page could call a server without a key", key="cors", hint="name the origins")
+            raise ConfigError(
+                "any web page could call a server without a key",
+                key="allow_origin",
+                hint="orch serve --allow-origin https://app.example",
+            )
         self._any = "*" in origins
         self._origins = {origin.lower().rstrip("/").encode("latin-1", "replace") for origin in origins}
 
@@ -47,7 +51,7 @@ class Cors:
         """Answers a browser that asks whether it may. Raises NotAllowed for an origin that is not on the list."""
         origin = call.headers.get(b"origin")
         if origin is None or not self.allows(origin):  # its own address: it has no pages that would ask
-            raise NotAllowed("this origin may not call", hint="start the server with --cors ORIGIN to allow it")
+            raise NotAllowed("this origin may not call", hint="start the server with --allow-origin ORIGIN to allow it")
         asked = call.headers.get(b"access-control-request-headers", b"")
         headers = [_METHODS, _MAX_AGE, (b"allow", methods)]
         if asked and _ASKED.fullmatch(asked):

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 from llama_orch.tap.call import Call, Client
 from llama_orch.tap.settings import ServeOptions
-from llama_orch_utils.errors import BadRequest, NotAllowed, NotAuthorised
+from llama_orch_utils.errors import BadRequest, ConfigError, NotAllowed, NotAuthorised
 
 if TYPE_CHECKING:
     from llama_orch.tap.cors import Cors
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::\d{1,5})?")
+_ALLOWED = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9_.-]+")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|\[::1\]")
 _NAME = re.compile(r"[\x21-\x7e]{1,64}")
 _SINGLE = (b"host", b"origin", b"authorization", b"x-api-key", b"content-type")
@@ -30,10 +31,13 @@ _ELSEWHERE = (b"cross-site", b"same-site")
 
 
 class Gate:
-    """`check_site` and `check_key` let a request in or raise. `key` None: none is needed."""
+    """`check_site` and `check_key` let a request in or raise. `key` None: none is needed.
+
+    Raises ConfigError for an allowed host that no Host header could name.
+    """
 
     def __init__(self, options: ServeOptions, key: str | None, cors: Cors, *, loopback: bool) -> None:
-        self._names = {name.lower() for name in (*options.hosts, options.host) if name}
+        self._names = {options.host.lower(), *(_allowed(name) for name in options.hosts)}
         self._loopback = loopback
         if not loopback:
             self._names.add(socket.gethostname().lower())
@@ -92,6 +96,18 @@ class Gate:
             raise _foreign("another site")
 
 
+def _allowed(name: str) -> str:
+    """A name of `--allow-host` as it is looked for: without the dot that may end it, as a client's."""
+    found = name.lower().rstrip(".")
+    if not _ALLOWED.fullmatch(found):
+        raise ConfigError(
+            f"{name!r} is no name of a host",
+            key="allow_host",
+            hint="give the name alone: orch serve --allow-host tap.example",
+        )
+    return found
+
+
 def _key_of(call: Call) -> bytes:
     scheme, _, given = call.headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() == b"bearer" and given.strip():
@@ -121,6 +137,6 @@ def _is_address(name: str) -> bool:
 def _foreign(origin: str) -> NotAllowed:
     return NotAllowed(
         f"requests from web pages of {origin} are not served",
-        hint="start the server with --cors ORIGIN to allow them",
+        hint="start the server with --allow-origin ORIGIN to allow them",
         code="origin_not_allowed",
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import socket
 from ipaddress import ip_address
@@ -48,9 +49,9 @@ def resolve(options: ServeOptions) -> tuple[socket.AddressFamily, tuple[object, 
         found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, OverflowError, UnicodeError) as error:
         raise ConfigError(
-            f"{options.host}, port {options.port} is no address of this machine: {_why(error)}",
+            f"{options.host!r} is no address of this machine: {_why(error)}",
             key="host",
-            hint="--host 127.0.0.1",
+            hint="orch serve --host 127.0.0.1",
         ) from error
     # localhost is both 127.0.0.1 and ::1 on most machines, and the first is what clients are given.
     family, _, _, _, place = min(found, key=lambda each: each[0] != socket.AF_INET)
@@ -66,10 +67,11 @@ def listen(options: ServeOptions, family: socket.AddressFamily, place: tuple[obj
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
+        elsewhere = error.errno == errno.EADDRNOTAVAIL
         raise ConfigError(
             f"cannot listen on {options.host}, port {options.port}: {_why(error)}",
-            key="port",
-            hint="take another port; --port 0 finds a free one",
+            key="host" if elsewhere else "port",
+            hint="orch serve --host 127.0.0.1" if elsewhere else "orch serve --port 0 finds a free port",
         ) from error
     return listener
 

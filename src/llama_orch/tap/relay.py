@@ -11,21 +11,16 @@ from typing import TYPE_CHECKING
 from llama_orch.pool.fleet import Lease
 from llama_orch.tap.call import Call
 from llama_orch.tap.early import Early
+from llama_orch.tap.passage import Passage
 from llama_orch.tap.phases import refuse_unless_ready
-from llama_orch.tap.taking import Taker
-from llama_orch.tap.upstream import UpstreamBroken, UpstreamConnection
+from llama_orch.tap.upstream import UpstreamBroken
 from llama_orch.tap.wanted import model_of
-from llama_orch.wire import receipt as receipts
 from llama_orch.wire.receipt import Receipt
 from llama_orch_utils.errors import EngineFailed, OrchError
 
 if TYPE_CHECKING:
     from llama_orch.tap.tap import Observer, Tap
 
-_OK = 200
-_HELD_BACK = frozenset(
-    (b"connection", b"keep-alive", b"transfer-encoding", b"date", b"server", b"x-orch-request-id", receipts.HEADER)
-)
 _HANDED_ON = (b"anthropic-version", b"anthropic-beta")
 _HEAD = b"\r\n".join(
     (
@@ -61,8 +56,7 @@ class Relay:
         self._early = Early(call, body, tap.options.ping)
         self._begun = time.monotonic()
         self._waited = 0.0
-        self._receipt: Receipt | None = None
-        self._outcome = "cancelled"
+        self._passage = Passage(call, self._early, observer)
 
     async def run(self) -> None:
         """From the body to the last byte of the answer."""
@@ -82,7 +76,7 @@ class Relay:
             self._record()
 
     async def _failed(self, error: OrchError) -> None:
-        self._outcome = error.code
+        self._passage.outcome = error.code
         frames = await self._early.fail(error)
         if frames is None:
             raise error
@@ -120,12 +114,14 @@ class Relay:
             upstream = await self._tap.pool.acquire(lease.socket)
         except OSError as error:
             failure = await lease.failure()
+            if failure is None:
+                lease.broken()  # it lives and takes no connections
             if last:
                 raise failure or _unreachable(lease.model) from error
             return False
         try:
             await upstream.ask(self._head(lease), self._body)
-            await self._answer(upstream)
+            await self._passage.run(upstream)
         except UpstreamBroken as broken:
             raise (await lease.failure()) or _unreachable(lease.model) from broken
         finally:
@@ -140,51 +136,8 @@ class Relay:
                 head += b"%b: %b\r\n" % (name, given[name])
         return head + b"\r\n"
 
-    async def _answer(self, upstream: UpstreamConnection) -> None:
-        self._early.enough()
-        if self._call.status:
-            if upstream.status != _OK:
-                raise await _error_of(upstream)
-        else:
-            headers = [pair for pair in upstream.headers if pair[0] not in _HELD_BACK]
-            await self._call.start(upstream.status, headers)
-        self._outcome = "stop" if upstream.status == _OK else f"http_{upstream.status}"
-        streamed = True
-        for name, value in upstream.headers:
-            if name == b"content-length":
-                streamed = False
-            elif name == receipts.HEADER:
-                self._receipt = _parsed(value)
-        if streamed:
-            self._early.streaming = True
-            await self._stream(upstream)
-        else:
-            await self._whole(upstream)
-
-    async def _whole(self, upstream: UpstreamConnection) -> None:
-        while chunk := await upstream.read():
-            if self._observer is not None:
-                self._observer(chunk)
-            await self._call.write(chunk, more=not upstream.ended)
-        if not self._call.finished:
-            await self._call.end()
-
-    async def _stream(self, upstream: UpstreamConnection) -> None:
-        taker = Taker()
-        while chunk := await upstream.read():
-            chunk = taker.push(chunk)
-            if chunk:
-                if self._observer is not None:
-                    self._observer(chunk)
-                await self._call.write(chunk)
-        rest = taker.flush()
-        if rest and self._observer is not None:
-            self._observer(rest)
-        self._receipt = taker.receipt
-        await self._call.write(rest, more=False)
-
     def _record(self) -> None:
-        found = self._receipt or Receipt(outcome=self._outcome)
+        found = self._passage.receipt or Receipt(outcome=self._passage.outcome)
         waited = self._waited
         if waited > 0.0005:  # noqa: PLR2004 - half a millisecond is none
             first = found.first_token_seconds and found.first_token_seconds + waited
@@ -192,24 +145,7 @@ class Relay:
         self._tap.metrics.record(self._route, self._model, found, time.monotonic() - self._begun)
 
 
-def _parsed(value: bytes) -> Receipt | None:
-    try:
-        return receipts.parse(value)
-    except ValueError:
-        return None
-
-
 def _unreachable(model: str) -> EngineFailed:
-    return EngineFailed(f"the connection to the worker of {model} broke", hint="try again", code="worker_died")
-
-
-async def _error_of(upstream: UpstreamConnection) -> OrchError:
-    """The error that a worker's answer is, for a stream that has begun already."""
-    from llama_orch_utils.client.failure import error_of
-    from llama_orch_utils.transport.exchange import Head
-
-    parts: list[bytes] = []
-    while chunk := await upstream.read():
-        parts.append(chunk)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in upstream.headers}
-    return error_of(Head(upstream.status, headers), b"".join(parts), "the worker")
+    return EngineFailed(
+        f"the connection to the worker of {model} broke", code="worker_died", retry_after=1, hint="try again"
+    )

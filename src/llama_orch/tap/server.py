@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Generator
 from typing import Any, cast
@@ -41,6 +43,22 @@ class Config(uvicorn.Config):
 
 class Server(uvicorn.Server):
     """Ends when `should_exit` is set: no new connections, and the grace period for running answers."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens; as uvicorn, but that a TLS handshake may take no longer than a head (a minute otherwise)."""
+        config = cast("Config", self.config)
+        limit = None if config.ssl is None else config.options.head_seconds
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._connection, sock=each, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=limit
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
+
+    def _connection(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

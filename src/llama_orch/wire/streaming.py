@@ -9,7 +9,6 @@ from llama_orch_utils.errors import BadRequest
 
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 1024
-MAX_NAME = 1024
 MAX_TOKENS = 2**31 - 1
 
 STREAM_OPTIONS: Schema = request_object({}, {"include_usage": FLAG}, ignored=("include_obfuscation",))

@@ -28,5 +28,7 @@ def of_engine(engine: Engine) -> tuple[str, ...]:
 
 
 def of_embedder(embedder: Embedder) -> tuple[str, ...]:
-    """`rerank` for a model with a rank head, else `embedding`."""
-    return ("rerank",) if embedder.card.head is not None else ("embedding",)
+    """`rerank` for a model with a rank head, nothing for a rank model that lost it, else `embedding`."""
+    if embedder.card.pooling == "rank":
+        return ("rerank",) if embedder.card.head is not None else ()
+    return ("embedding",)

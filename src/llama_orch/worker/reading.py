@@ -22,7 +22,7 @@ class Reading:
     """`tools` are their schemas by name, None where no call is looked for; `thinks`: thoughts are looked for.
 
     `opened` is the prompt's text, whose end the answer continues; `settings` are the fields of the engine's sampling by
-    which a grammar holds the answer.
+    which a grammar holds the answer, `budget` how many tokens of thought it may have.
     """
 
     form: formats.Format
@@ -30,14 +30,19 @@ class Reading:
     thinks: bool
     opened: str
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    budget: int | None = None
 
     def parser(self) -> formats.Parser:
         """A parser for one answer."""
         return formats.Parser(self.form, tools=self.tools, thinking=self.thinks, opened=self.opened)
 
     def held(self, sampling: Sampling) -> Sampling:
-        """The sampling with the grammar, which has the schema of the answer in it, if there is one."""
-        return replace(sampling, json_schema=None, **self.settings) if self.settings else sampling
+        """The sampling with the grammar, which has the schema of the answer in it, if there is one, and the budget."""
+        if self.settings:
+            sampling = replace(sampling, json_schema=None, **self.settings)
+        if self.budget is None or not self.thinks:
+            return sampling
+        return replace(sampling, most_thought=self.budget, thoughts=formats.thoughts(self.form, self.opened))
 
 
 @lru_cache(maxsize=4)
@@ -71,7 +76,9 @@ def reading_of(form: formats.Format, template: str | None, generation: Generatio
     choice, parallel, name = ("none", True, None) if wish is None else (wish.choice, wish.parallel, wish.name)
     found = formats.grammar(form, specs, choice, parallel, may_think, name=name, opened=opened, answer=answer)
     tools = {tool.name: tool.parameters for tool in wish.tools} if wish is not None and specs else None
-    return Reading(form, tools, thinks=True, opened=opened, settings={} if found is None else found.settings())
+    settings = {} if found is None else found.settings()
+    budget = None if generation.thinking is None else generation.thinking.budget
+    return Reading(form, tools, thinks=True, opened=opened, settings=settings, budget=budget)
 
 
 def _thinks(form: formats.Format, template: str | None, opened: str) -> bool:

@@ -54,6 +54,7 @@ def _ranker(service: Service) -> tuple[Embedder, Head]:
     raise UnsupportedByTarget(
         f"{service.options.name} has no classification head: it cannot rank texts",
         capability="rerank",
+        param="/model",
         hint="ask a reranking model (its GGUF states the pooling rank), or compare vectors of POST /v1/embeddings",
     )
 

@@ -59,7 +59,9 @@ def error_of_fields(fields: Json, head: Head, target: str, body: bytes = b"") ->
     make = _BY_CODE.get(code) or _BY_CODE.get(str(fields.get("type"))) or _by_status(status, data)
     error = make(_message(fields, head), data, head)
     error.code = code if code and code in _OURS else error.code
-    error.hint = _text(fields.get("hint")) or error.hint
+    # How long to wait, the answer's header says better than the words of the target.
+    if not (isinstance(error, RateLimited) and error.retry_after is not None):
+        error.hint = _text(fields.get("hint")) or error.hint
     if isinstance(error, RequestError):
         error.param = _pointer(fields.get("param")) or error.param
     return _annotated(error, status or error.status, body, head, target)

@@ -283,5 +283,5 @@ def _explain_key(error: NotAuthorised, endpoint: Endpoint) -> None:
     if not endpoint.secret:
         error.args = (f"{error.message}: no key was found for {origin}{why}",)
         error.message = error.args[0]
-    if error.hint in (None, LOGIN):
-        error.hint = f"{LOGIN} {endpoint.target}"
+    # A target's own words are for whoever writes the header by hand: "send Authorization: Bearer KEY".
+    error.hint = f"{LOGIN} {endpoint.target}"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from llama_orch_utils.errors import BadRequest
@@ -68,6 +68,12 @@ def messages_of(prompt: Prompt, system: str | None = None) -> list[Message]:
             raise BadRequest("the prompt is empty", param="/messages", hint="give some text")
         messages: list[Message] = [{"role": "user", "content": prompt}]
     else:
+        if not isinstance(prompt, Iterable) or isinstance(prompt, (bytes, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise BadRequest(
+                f"the prompt is {type(prompt).__name__}, not a text or a list of messages",
+                param="/messages",
+                hint="give a text, or a list of messages",
+            )
         messages = list(prompt)
         for number, message in enumerate(cast("list[object]", messages)):
             if not isinstance(message, Mapping) or "role" not in message:

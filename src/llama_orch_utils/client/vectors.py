@@ -38,6 +38,8 @@ def embed_body(texts: list[str], dimensions: int | None, extra: Mapping[str, Any
 def rerank_body(query: str, documents: Sequence[str], top_n: int | None, extra: Mapping[str, Any] | None) -> Json:
     """The request, in Jina's and Cohere's form."""
     _check([query], "/query")
+    if isinstance(documents, str):
+        raise BadRequest("documents is one text, not a list of them", param="/documents", hint="give [text, …]")
     _check(list(documents), "/documents")
     body: Json = {"query": query, "documents": list(documents)}
     if top_n is not None:

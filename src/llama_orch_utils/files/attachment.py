@@ -111,14 +111,16 @@ def _fetched(url: str) -> bytes:
                 if size > MOST_IMAGE_BYTES:
                     raise _too_large(url, MOST_IMAGE_BYTES)
                 if time.monotonic() > until:
-                    raise BadRequest(
-                        f"{url} did not come within {FETCH_SECONDS:g} s", hint="fetch it yourself, then -a FILE"
-                    )
+                    raise BadRequest(f"{url} did not come within {FETCH_SECONDS:g} s", hint=_by_hand(url))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise BadRequest(
-            f"cannot fetch {url}: {str(error) or type(error).__name__}", hint="fetch it yourself"
-        ) from error
+        raise BadRequest(f"cannot fetch {url}: {str(error) or type(error).__name__}", hint=_by_hand(url)) from error
     return b"".join(parts)
+
+
+def _by_hand(url: str) -> str:
+    import shlex
+
+    return f"fetch it yourself, then attach the file: curl -LO {shlex.quote(url)}"
 
 
 def _path_of(url: str) -> str:

@@ -23,7 +23,7 @@ def plain(schema: Json) -> Json:
 
 
 def strict(schema: Json) -> Json:
-    """The schema as strict targets want it: also every property required, no default, unions as `anyOf`."""
+    """The schema as strict targets want it: also all properties required, no default or `uniqueItems`, `anyOf`."""
     return _each(schema, _strict)
 
 
@@ -61,5 +61,7 @@ def _closed(schema: Json) -> None:
 def _strict(schema: Json) -> None:
     _closed(schema)
     schema.pop("default", None)
+    # Written for a set, which drops what comes twice by itself; no target can hold it token by token.
+    schema.pop("uniqueItems", None)
     if schema.get("type") == "object" and "properties" in schema:
         schema["required"] = list(schema["properties"])

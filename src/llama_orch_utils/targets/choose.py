@@ -94,6 +94,6 @@ def _unknown(name: str, config: Config) -> ConfigError:
     near = difflib.get_close_matches(name.removeprefix(PRIVATE), known, n=1)
     words = f"; did you mean {near[0]}?" if near else ""
     short = name.removeprefix(PRIVATE)
-    return ConfigError(
-        f"there is no target {name}{words}", key=f"targets.{short}", hint=f"orch target add {short} https://…"
-    )
+    # An address of another scheme is no name that could be added.
+    hint = "orch target add NAME https://…" if "://" in name else f"orch target add {short} https://…"
+    return ConfigError(f"there is no target {name}{words}", key=f"targets.{short}", hint=hint)

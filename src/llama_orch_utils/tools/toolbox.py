@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -83,6 +83,8 @@ def toolbox(given: Sequence[AnyTool], errors: ToolErrors = "tell") -> Toolbox:
 
     Raises BadRequest for two of one name and for an odd definition, ToolError for what cannot be a tool.
     """
+    if callable(given) or isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise BadRequest("tools is no list", param="/tools", hint="give a list: tools=[function]")
     tools: dict[str, Tool[..., Any]] = {}
     definitions: list[Mapping[str, Any]] = []
     names: set[str] = set()

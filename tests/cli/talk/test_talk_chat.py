@@ -110,7 +110,7 @@ def test_the_words_with_a_slash(chat: Terminal, tap: FakeTap, tmp_path: Path) ->
     say(chat, "Hi")
     assert said(tap) == [("system", "Be brief."), ("user", "Hi")]
     say(chat, "/usage")
-    assert "1 answers: 3 tokens in (0 cached), 5 out" in chat.text()
+    assert "1 answer: 3 tokens in (0 cached), 5 out" in chat.text()
     say(chat, f"/save {tmp_path / 'talk.md'}")
     saved = (tmp_path / "talk.md").read_text()
     assert saved.startswith("## System\n\nBe brief.\n\n## Question\n\nHi\n\n## Answer\n\nHello")

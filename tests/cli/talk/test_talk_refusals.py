@@ -160,3 +160,18 @@ def test_a_typo_is_no_command(run_orch: Orch, tap: FakeTap) -> None:
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"did you mean 'run'?" in done.stderr
     assert tap.asked == []
+
+
+def test_hints_are_words_of_the_command_line(run_orch: Orch, tap: FakeTap) -> None:
+    """What a tap says to whoever writes HTTP by hand is not what to type here."""
+    tap.error(404, "there is no model", code="model_not_found", near_misses=["tiny"], hint="GET /v1/models lists all")
+    done = run_orch("run", "-m", "tony", "Hi")
+    listing = f"orch models ls -t {tap.url}"
+    assert done.stderr.decode().endswith(f"\n\nhint: did you mean tiny? {listing} shows all\n")
+    tap.error(400, "no text here", code="unsupported", hint="ask another model: orch models ls")
+    done = run_orch("run", "Hi")
+    assert done.stderr.decode().endswith(f"\n\nhint: ask another model: {listing}\n")
+    with FakeTap(models=["a", "b"]) as two:
+        done = run_orch("run", "--target", two.url, "Hi")
+    assert "(a, b): name one" in done.stderr.decode()
+    assert f"hint: orch run -m MODEL ...; orch models ls -t {two.url}" in done.stderr.decode()

@@ -61,7 +61,9 @@ def test_a_file_of_that_name_comes_first(run_orch: Orch, tap: FakeTap, folder: P
         ("latin.json", "the schema latin.json is not UTF-8 text"),
         ("list.json", "list.json is no JSON object"),
         ("{", "--schema is no JSON: line 1, column 2"),
-        ("", "cannot read the schema "),
+        ("", "--schema is empty"),
+        (" \n", "--schema is empty"),
+        (",", "cannot read the schema ,:"),
         ('{"a":' * 20000, "--schema is nested too deeply"),
     ],
 )
@@ -84,6 +86,16 @@ def test_an_answer_that_was_cut_prints_nothing_and_fails(
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b'error: the answer was cut after 2 tokens, so it is no whole JSON: {"name": "wren')
     assert b"\n\nhint: " in done.stderr
+
+
+def test_more_room_is_what_ended_the_answer(run_orch: Orch, tap: FakeTap, folder: Path) -> None:
+    tap.answer(['{"name": "w', "ren"], finish_reason="length")
+    done = run_orch("run", "-o", "max_tokens=2", "--schema", "name", "A bird?")
+    assert b"hint: more room: -o max_tokens=2048\n" in done.stderr
+    tap.answer(['{"name": "w', "ren"], finish_reason="length")
+    done = run_orch("run", "-o", "max_tokens=2048", "--schema", "name", "A bird?")
+    assert b"max_tokens=2048" not in done.stderr
+    assert b"--context" in done.stderr
 
 
 def test_json_and_schema_together(run_orch: Orch, tap: FakeTap, folder: Path) -> None:
@@ -178,6 +190,7 @@ def test_images_only_for_a_model_that_sees(run_orch: Orch, tap: FakeTap, folder:
         (("-a", "doc.pdf"), 1, "doc.pdf is application/pdf"),
         (("-a", "empty"), 1, "empty is empty"),
         (("-a", "."), 1, "cannot read .: Is a directory"),
+        (("-a", "-", "-a", "-"), 2, "-a - is given twice"),
         (("-a", "-", "-"), 2, "- is the question or an attachment, not both"),
         (("-a", "http://127.0.0.1:1/x"), 1, "cannot fetch http://127.0.0.1:1/x"),
     ],

@@ -42,6 +42,9 @@ def pick(size: Literal["small", "large"]) -> str:
     "Picks one."
     return f"{size} it is"
 
+def leaves() -> str:
+    raise SystemExit(4)
+
 def broken() -> str:
     raise OSError("the disk is gone, and the key is sk-canary-4711-abcdef-0815")
 
@@ -94,6 +97,13 @@ def test_a_tool_that_fails_tells_the_model_and_no_secret(run_orch: Orch, tap: Fa
     assert "sk-canary" not in json.dumps(tap.asked[-1].messages)
 
 
+def test_a_tool_that_calls_exit_has_failed_and_ends_nothing(run_orch: Orch, tap: FakeTap, tools: str) -> None:
+    tap.calls(FakeCall("leaves")).answer("Sorry.")
+    done = run_orch("run", "--tool", f"{tools}:leaves", "--yes", "Hi")
+    assert (done.returncode, done.stdout) == (0, b"Sorry.\n")
+    assert b"-> error: the tool called sys.exit(4)" in done.stderr
+
+
 def test_steps_are_bounded(run_orch: Orch, tap: FakeTap, tools: str) -> None:
     for _ in range(3):
         tap.calls(CITY)
@@ -113,6 +123,7 @@ def test_steps_are_bounded(run_orch: Orch, tap: FakeTap, tools: str) -> None:
         (("--tool", "nothere_at_all:x", "-y"), 2, "--tool nothere_at_all cannot be loaded: ModuleNotFoundError"),
         (("--tool", "json", "-y"), 2, "--tool needs MODULE:FUNC or FILE.py:FUNC, not 'json'"),
         (("--tool", "wrong.py:x", "-y"), 2, "--tool wrong.py cannot be loaded: SyntaxError"),
+        (("--tool", "leaves.py:x", "-y"), 2, "--tool leaves.py cannot be loaded: SystemExit: 0"),
         (("--tool", "empty.py", "-y"), 2, "empty.py has no @tool"),
         (("--tool", "my_tools.py:odd", "-y"), 1, "tool odd: a model cannot give number"),
         (("--tool", "my_tools.py", "--tool", "my_tools.py:clock", "-y"), 2, "there are two tools called clock"),
@@ -126,6 +137,7 @@ def test_what_cannot_be_loaded_is_told_before_anything_is_asked(
 ) -> None:
     Path("wrong.py").write_text("def x(:\n")
     Path("empty.py").write_text("x = 1\n")
+    Path("leaves.py").write_text("raise SystemExit(0)\n")
     done = run_orch("run", *words, "Hi")
     assert (done.returncode, done.stdout) == (code, b"")
     assert told in done.stderr.decode()

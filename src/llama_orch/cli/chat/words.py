@@ -94,10 +94,9 @@ def _clear(_rest: str, session: Session, out: Output) -> None:
 
 def _usage(_rest: str, session: Session, out: Output) -> None:
     counts = session.totals
-    out.note(
-        f"{counts['answers']} answers: {counts['input_tokens']} tokens in ({counts['cached_tokens']} cached), "
-        f"{counts['output_tokens']} out"
-    )
+    answers = "1 answer" if counts["answers"] == 1 else f"{counts['answers']} answers"
+    said = f"{answers}: {counts['input_tokens']} tokens in ({counts['cached_tokens']} cached)"
+    out.note(f"{said}, {counts['output_tokens']} out")
 
 
 def _quit(_rest: str, _session: Session, _out: Output) -> None:

@@ -19,8 +19,13 @@ def read(given: Iterable[str]) -> list[Attachment]:
     """The attachments, in order. Raises UsageError, BadRequest."""
     from llama_orch_utils.files.attachment import Attachment
 
+    words = list(given)
+    if words.count("-") > 1:
+        raise UsageError(
+            "-a - is given twice, and there is one standard input", hint="orch run -a - 'What is this?' < FILE"
+        )
     found: list[Attachment] = []
-    for word in given:
+    for word in words:
         if word == "-":
             found.append(Attachment("stdin", _stdin()))
         elif word.lower().startswith(("http://", "https://")):

@@ -80,18 +80,18 @@ def run(options: Run, out: Output) -> int | None:
 
         raise explained(held.error, connection)
     if options.schema is not None:
-        _check_schema(held)
+        _check_schema(held, asked.get("max_tokens"))
     if not shown:
         hint = "orch logs show" if cid else "run it without -x"
         raise OrchError("the answer holds no fenced code block", code="no_code", hint=hint)
     return None
 
 
-def _check_schema(held: Exchange) -> None:
+def _check_schema(held: Exchange, most: int | None) -> None:
     from llama_orch.cli.run.schema import check_whole
 
     assert held.answer is not None, "without an error there is an answer"
-    check_whole(held.text, held.ending, held.answer.usage.output_tokens)
+    check_whole(held.text, held.ending, held.answer.usage.output_tokens, most)
 
 
 def _check(options: Run, out: Output) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llama_orch_utils.errors import ContextTooLong, TargetTimeout
+from llama_orch_utils.errors import BadRequest, ContextTooLong, ModelNotFound, OrchError, TargetTimeout
 
 if TYPE_CHECKING:
     from llama_orch.cli.run.connection import Connection
@@ -27,7 +27,19 @@ def explained(error: BaseException, connection: Connection, mend: str | None = N
         )
     if isinstance(error, TargetTimeout):
         error.hint = "orch doctor" if connection.local else f"orch target test {connection.target}"
+    if isinstance(error, OrchError) and not connection.local:
+        error.hint = _elsewhere(error, connection.target)
     return error
+
+
+def _elsewhere(error: OrchError, target: str) -> str | None:
+    """The hint for a target that is not this machine: what it says of HTTP and Python means an option here."""
+    listing = f"orch models ls -t {target}"
+    if isinstance(error, ModelNotFound):
+        return f"did you mean {error.near_misses[0]}? {listing} shows all" if error.near_misses else listing
+    if isinstance(error, BadRequest) and error.param == "/model":
+        return f"orch run -m MODEL ...; {listing} shows what there is"
+    return error.hint.replace("orch models ls", listing) if error.hint and listing not in error.hint else error.hint
 
 
 def _more_room(error: ContextTooLong, connection: Connection) -> str:

@@ -17,6 +17,8 @@ _HINT = """orch run --schema 'name, wingspan float: in metres' 'Name a bird'"""
 def response_format(given: str) -> dict[str, Any]:
     """The response format that asks for an answer by the schema in the text or the file `given`. Raises UsageError."""
     text = given.strip()
+    if not text:
+        raise UsageError("--schema is empty", hint=_HINT)
     if not text.startswith("{"):
         from llama_orch_utils.structured import concise
 
@@ -26,13 +28,13 @@ def response_format(given: str) -> dict[str, Any]:
     return _form(_parsed(text, "--schema"))
 
 
-def check_whole(text: str, finish_reason: str, tokens: int) -> None:
-    """Raises InvalidAnswer for an answer that was cut, or is no JSON."""
+def check_whole(text: str, finish_reason: str, tokens: int, most: int | None = None) -> None:
+    """Raises InvalidAnswer for an answer that was cut, or is no JSON; `most` is the max_tokens that was asked for."""
     if finish_reason == "length":
         raise InvalidAnswer(
             f"the answer was cut after {tokens} tokens, so it is no whole JSON: {one_line(text)}",
             text=text,
-            hint="more room: -o max_tokens=2048, or --context 8192",
+            hint=_more_room(tokens, most),
         )
     try:
         json.loads(text)
@@ -42,6 +44,13 @@ def check_whole(text: str, finish_reason: str, tokens: int) -> None:
             text=text,
             hint="this target does not hold its answers to a schema; the local one does: --target local",
         ) from error
+
+
+def _more_room(tokens: int, most: int | None) -> str:
+    """What ended the answer: its own limit, or the context."""
+    if most is not None and tokens >= most:
+        return f"more room: -o max_tokens={max(2048, 2 * most)}"
+    return "the context was full; more room: --context 8192 (if the model can)"
 
 
 def _is_file(name: str) -> bool:

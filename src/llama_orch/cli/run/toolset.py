@@ -8,7 +8,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -91,7 +91,7 @@ def _run(place: str, load: Callable[[], object]) -> None:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"--tool {place} cannot be loaded: {type(error).__name__}: {error}",
             hint=f"try it: python {place}" if place.endswith(".py") else f"try it: python -c 'import {place}'",
@@ -107,17 +107,29 @@ def _guarded(tool: Tool[..., Any], consent: Consent) -> Tool[..., Any]:
     @functools.wraps(function)
     def run(**arguments: Any) -> Any:
         consent.ask(tool.name, arguments)
-        with contextlib.redirect_stdout(sys.stderr):
+        with _apart(tool.name):
             return function(**arguments)
 
     @functools.wraps(function)
     async def run_async(**arguments: Any) -> Any:
         consent.ask(tool.name, arguments)
-        with contextlib.redirect_stdout(sys.stderr):
+        with _apart(tool.name):
             return await function(**arguments)
 
     asynchronous = inspect.iscoroutinefunction(inspect.unwrap(function))
     return Tool(run_async if asynchronous else run, name=tool.name, description=tool.description)
+
+
+@contextlib.contextmanager
+def _apart(name: str) -> Generator[None]:
+    """A tool's run: what it prints goes to stderr, and its `sys.exit` is a failure of the tool, not our end."""
+    from llama_orch_utils.errors import ToolError
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except SystemExit as error:
+        raise ToolError(f"the tool called sys.exit({error.code!r})", tool=name) from error
 
 
 def terminal_at_hand() -> bool:

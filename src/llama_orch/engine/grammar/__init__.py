@@ -10,6 +10,7 @@ schema_constraint  JSON Schemas as llguidance's grammars
 lark_constraint    Lark grammars with JSON Schemas in them
 lazy_constraint    free text, and a grammar from the first sign of a call on
 mask_constraint    llguidance's masks
+thought_limit      thoughts that end when they have been long enough
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ def make_constraint(
     with the JSON pointer into the schema after `/json_schema`, or after the schema's own place, in `param`. `shown` are
     the control tokens that count as text.
     """
+    found = _form(vocabulary, sampling, shown or {})
+    if sampling.most_thought is None:
+        return found
+    from llama_orch.engine.grammar.thought_limit import ThoughtLimit
+
+    return ThoughtLimit(vocabulary, found, sampling, shown or {})
+
+
+def _form(vocabulary: Vocabulary, sampling: Sampling, shown: Mapping[int, str]) -> Constraint | None:
     if sampling.grammar is not None:
         from llama_orch.engine.grammar.gbnf_constraint import GrammarConstraint
 
@@ -41,7 +51,7 @@ def make_constraint(
 
         return SchemaConstraint(vocabulary, sampling.json_schema)
     if sampling.lark is not None:
-        return _held_by_lark(vocabulary, sampling, shown or {})
+        return _held_by_lark(vocabulary, sampling, shown)
     return None
 
 

@@ -13,6 +13,9 @@ from llama_orch_utils.errors import OrchError
 
 _F16_BYTES = 2
 _RANK = 4  # llama_pooling_type (llama.h): 0 none, 1 mean, 2 cls, 3 last, 4 rank
+_HEADS = ("cls.weight", "cls.output.weight")
+# Before, after and in the middle of a gap (llama-vocab.cpp): the names today, and those of older files.
+_GAP = (("fim_pre", "prefix"), ("fim_suf", "suffix"), ("fim_mid", "middle"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,9 @@ def _kv_heads(header: GgufHeader, heads: int) -> int:
 def _capabilities(header: GgufHeader) -> tuple[str, ...]:
     pooling = header.number("pooling_type")
     if pooling is not None and pooling > 0:
-        return ("rerank",) if pooling == _RANK else ("embedding",)
+        if pooling != _RANK:
+            return ("embedding",)
+        return ("rerank",) if any(tensor.name in _HEADS for tensor in header.tensors) else ()
     if header.metadata.get(f"{header.architecture}.attention.causal") is False:
         return ("embedding",)
     found = ["completion"]
@@ -110,6 +115,10 @@ def _capabilities(header: GgufHeader) -> tuple[str, ...]:
             found.append("tools")
         if "<think>" in template or "reasoning" in template or "thinking" in template:
             found.append("thinking")
-    if header.number("tokenizer.ggml.fim_pre_token_id") is not None:
+    if all(any(_token(header, name) for name in names) for names in _GAP):
         found.append("insert")
     return tuple(found)
+
+
+def _token(header: GgufHeader, name: str) -> bool:
+    return header.number(f"tokenizer.ggml.{name}_token_id") is not None

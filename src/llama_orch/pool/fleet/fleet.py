@@ -18,12 +18,11 @@ from llama_orch.pool.fleet.facts import Known
 from llama_orch.pool.fleet.lease import Lease
 from llama_orch.pool.fleet.loader import Loader
 from llama_orch.pool.fleet.member import Member
+from llama_orch.pool.fleet.members import Members
 from llama_orch.pool.fleet.model import FleetModel
-from llama_orch.pool.fleet.room import IDLE_GRACE, Room
-from llama_orch_utils.errors import ModelNotFound
+from llama_orch.pool.fleet.room import Room
+from llama_orch.pool.fleet.watch import Watch
 from llama_orch_utils.targets.local import LoadEvent, WorkerSettings
-
-_TICK = 1.0
 
 
 class Fleet:
@@ -46,12 +45,10 @@ class Fleet:
     ) -> None:
         self._catalogue = Catalogue(models, store)
         self._settings = settings
-        self._pinned = frozenset(self._catalogue.find(name).id for name in pinned)
+        kept = frozenset(self._catalogue.find(name).id for name in pinned)
+        self._members = Members(self._catalogue, kept, self._changed, self._spawn)
         self._memory = memory
         self._known = Known()
-        self._leaving: list[Member] = []
-        self._members: dict[str, Member] = {}
-        self._names: dict[str | None, str] = {}
         self._room: Room | None = None
         self._loader: Loader
         self._boot: asyncio.Task[None] | None = None
@@ -71,20 +68,22 @@ class Fleet:
         Raises ConfigError where the engine is not installed.
         """
         spawn.check_installed()
-        self._room = Room(self._memory, lambda: [*self._members.values(), *self._leaving])
+        self._room = Room(self._memory, self._members.all)
         share = len(self._catalogue.named)
         self._loader = Loader(self._settings, self._room, self._known, share, self._heard)
         for stored in self._catalogue.named:
-            self._join(stored)
+            self._members.join(stored)
         self._boot = asyncio.create_task(self._load_named(), name="fleet-boot")
-        self._spawn(self._tend())
+        watch = Watch(self._members.current)
+        self._spawn(watch.unload_idle(self._settings.keep_alive))
+        self._spawn(watch.end_silent())
 
     async def settled(self) -> None:
         """Returns when the named models are loaded, or do not fit; all tried, raises the first failure."""
         assert self._boot is not None, "start first"
         await asyncio.shield(self._boot)
         for stored in self._catalogue.named:
-            member = self._members[stored.id]
+            member = self._members.join(stored)
             if member.error is not None:
                 raise member.error
 
@@ -96,7 +95,7 @@ class Fleet:
         """
         if self._closing:
             raise refusal.ending()
-        member = self._member(name)
+        member = self._members.of(name)
         if member.usable:
             return member.take()
         return await self._wait(member, wait)
@@ -107,14 +106,14 @@ class Fleet:
 
     def find(self, name: str | None) -> FleetModel:
         """The model that `name` means, without loading it. Raises as `lease` does for a name that means none."""
-        return self._told(self._member(name).stored)
+        return self._told(self._members.of(name).stored)
 
     async def close(self, grace: float) -> None:
         """Ends all workers: running leases have `grace` seconds to end by themselves."""
         self._closing = True
         for task in [*self._tasks, *([self._boot] if self._boot else [])]:
             task.cancel()
-        members = [*self._members.values(), *self._leaving]
+        members = self._members.all()
         deadline = time.monotonic() + grace
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
@@ -124,32 +123,6 @@ class Fleet:
         left = max(0.0, deadline - time.monotonic())
         await asyncio.gather(*(member.close(left) for member in members))
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _member(self, name: str | None) -> Member:
-        """The member that `name` means; what the store says now is looked at once a second."""
-        known = self._members.get(self._names.get(name, ""))
-        if known is not None and time.monotonic() - known.checked < _TICK:
-            return known
-        try:
-            stored = self._catalogue.find(name)
-        except ModelNotFound:
-            if known is not None:  # it was removed while we served it
-                del self._members[known.stored.id]
-                self._spawn(self._see_off(known))
-            raise
-        member = self._join(stored)
-        self._names[name] = stored.id
-        member.checked = time.monotonic()
-        return member
-
-    def _join(self, stored: StoredModel) -> Member:
-        member = self._members.get(stored.id)
-        if member is None or (member.stored != stored and member.state != "loading"):
-            if member is not None and member.worker is not None:  # the name stands for another file now
-                self._spawn(self._see_off(member))
-            member = Member(stored, pinned=stored.id in self._pinned, changed=self._changed, spawn=self._spawn)
-            self._members[stored.id] = member
-        return member
 
     async def _wait(self, member: Member, wait: float) -> Lease:
         """A lease as soon as `member` can give one, however many load and unload it meanwhile."""
@@ -182,31 +155,11 @@ class Fleet:
     async def _load_named(self) -> None:
         self._spawn(self._known.learn(self._catalogue.all()))
         for number, stored in enumerate(self._catalogue.named):
-            member = self._members[stored.id]
+            member = self._members.join(stored)
             if member.state == "unloaded" and (member.load is None or member.load.done()):
                 member.load = self._spawn(self._loader.load(member, only_if_it_fits=number > 0))
             if member.load is not None:
                 await asyncio.wait([member.load])
-
-    async def _see_off(self, member: Member) -> None:
-        """Ends the worker of a member that nobody can ask for any more, once its leases have ended."""
-        self._leaving.append(member)
-        member.hold(held=True)
-        if member.load is not None:
-            await asyncio.wait([member.load])
-        while member.active:
-            await member.change()
-        await member.unload(IDLE_GRACE)
-        self._leaving.remove(member)
-
-    async def _tend(self) -> None:
-        """Unloads what has been idle for longer than the keep-alive."""
-        keep = self._settings.keep_alive
-        while keep >= 0:
-            await asyncio.sleep(_TICK)
-            for member in list(self._members.values()):
-                if member.evictable and time.time() - member.last_used >= keep:
-                    await member.unload(IDLE_GRACE)
 
     def _heard(self, name: str, event: LoadEvent) -> None:
         if self.on_event is not None:
@@ -220,9 +173,9 @@ class Fleet:
             self.on_change(member.told())
 
     def _told(self, stored: StoredModel) -> FleetModel:
-        member = self._members.get(stored.id)
+        member = self._members.standing_for(stored)
         known = self._known.now(stored)
-        if member is not None and member.stored == stored:
+        if member is not None:
             member.facts = member.facts or known
             return member.told()
         if known is None:

@@ -34,7 +34,7 @@ class Lease:
         return await self._worker.death(seconds)
 
     def broken(self) -> None:
-        """The worker does not take connections: no further lease on it; the next one gets a new worker."""
+        """The worker takes no connections: no further lease on it; the next one gets a new worker."""
         if self._member is not None:
             self._member.broken(self._worker)
 

@@ -132,7 +132,7 @@ class Member:
     def broken(self, worker: Worker) -> None:
         """`worker` was found to be of no use; harmless when it is not this one's any more."""
         if self.worker is worker and not self.leaving:
-            log.warning("the worker of %s takes no connections: it is ended", self.stored.id)
+            log.warning("the worker of %s does not answer: it is ended", self.stored.id)
             self.leaving = True
             self._spawn(self._end(worker, 0))
 

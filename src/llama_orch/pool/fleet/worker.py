@@ -69,7 +69,7 @@ class Worker:
         Its memory is free when this returns.
         """
         self._stopping = True
-        for signal_it, seconds in ((_terminate, grace), (_terminate, 2.0), (_kill, 10.0)):
+        for signal_it, seconds in ((_terminate, grace), (_terminate, 2.0), (spawn.kill, 10.0)):
             if self._process is not None:
                 signal_it(self._process)
             with contextlib.suppress(TimeoutError):
@@ -87,12 +87,12 @@ class Worker:
             finally:
                 lock.release()  # the worker has its own hold
             if self._stopping:
-                process.kill()
+                spawn.kill(process)
             death = self._live(process, place)
         except OrchError as error:
             self._tell(self._failed, error)
             if self._process is not None:
-                self._process.kill()
+                spawn.kill(self._process)
                 self._process.wait()
         if place is not None:
             spawn.cut_lifeline(place)
@@ -161,8 +161,3 @@ def _seen(ready: asyncio.Future[None]) -> None:
 def _terminate(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()

@@ -12,7 +12,8 @@ from llama_orch.wire.chat_completions.tools import read_tools
 from llama_orch.wire.fields import Fields, unsupported
 from llama_orch.wire.generation import Generation
 from llama_orch.wire.json_body import parse as parse_json
-from llama_orch.wire.streaming import MAX_NAME, MAX_TOKENS, read_include_usage, read_stop
+from llama_orch.wire.model_name import read_model
+from llama_orch.wire.streaming import MAX_TOKENS, read_include_usage, read_stop
 from llama_orch_utils.errors import BadRequest
 
 MAX_CHOICES = 128
@@ -39,7 +40,7 @@ def parse(body: bytes) -> Generation:
     chat = replace(read_chat(fields), template=read_template(fields))
     generation = Generation(
         prompts=(chat,),
-        model=fields.text("model", longest=MAX_NAME),
+        model=read_model(fields),
         stream=stream,
         include_usage=read_include_usage(fields, stream=stream),
         max_tokens=_max_tokens(fields),

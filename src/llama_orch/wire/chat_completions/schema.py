@@ -10,6 +10,7 @@ from llama_orch.wire.chat_completions.sampling_schema import FORMS, LOGPROBS, SA
 from llama_orch.wire.chat_completions.thinking import EFFORTS, RESERVED
 from llama_orch.wire.chat_completions.tools import MAX_TOOLS, NAME_PATTERN
 from llama_orch.wire.error_schema import ERROR
+from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.shapes import (
     FLAG,
     NULL,
@@ -23,7 +24,7 @@ from llama_orch.wire.shapes import (
     request_object,
     text,
 )
-from llama_orch.wire.streaming import MAX_NAME, MAX_TOKENS, STOP, STREAM_OPTIONS
+from llama_orch.wire.streaming import MAX_TOKENS, STOP, STREAM_OPTIONS
 
 _FUNCTION = request_object(
     {"name": text(pattern=NAME_PATTERN)},
@@ -56,7 +57,7 @@ _LOGPROBS_NEEDED: Schema = {
 REQUEST: Schema = request_object(
     {"messages": array(MESSAGE, least=1, most=MAX_MESSAGES)},
     {
-        "model": text(longest=MAX_NAME),
+        "model": MODEL,
         "stream": FLAG,
         "stream_options": STREAM_OPTIONS,
         "stop": STOP,

@@ -8,7 +8,8 @@ from llama_orch.wire.completions.prompts import read_prompts
 from llama_orch.wire.fields import Fields, unsupported
 from llama_orch.wire.generation import Generation
 from llama_orch.wire.json_body import parse as parse_json
-from llama_orch.wire.streaming import MAX_NAME, MAX_TOKENS, read_include_usage, read_stop
+from llama_orch.wire.model_name import read_model
+from llama_orch.wire.streaming import MAX_TOKENS, read_include_usage, read_stop
 from llama_orch_utils.errors import BadRequest
 
 MAX_CHOICES = 128
@@ -34,7 +35,7 @@ def parse(body: bytes) -> Generation:
         )
     generation = Generation(
         prompts=prompts,
-        model=fields.text("model", longest=MAX_NAME),
+        model=read_model(fields),
         stream=stream,
         include_usage=read_include_usage(fields, stream=stream),
         max_tokens=fields.integer("max_tokens", 1, MAX_TOKENS) or DEFAULT_TOKENS,

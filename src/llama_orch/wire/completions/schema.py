@@ -9,6 +9,7 @@ from llama_orch.wire.completions.prompts import MAX_PROMPTS, MAX_TOKEN
 from llama_orch.wire.completions.prompts import MAX_TOKENS as MAX_PROMPT_TOKENS
 from llama_orch.wire.completions.request import MAX_CHOICES, MAX_LOGPROBS, WITHOUT_EFFECT
 from llama_orch.wire.error_schema import ERROR
+from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.shapes import (
     FLAG,
     NULL,
@@ -20,15 +21,14 @@ from llama_orch.wire.shapes import (
     enum,
     integer,
     request_object,
-    text,
 )
-from llama_orch.wire.streaming import MAX_NAME, MAX_TOKENS, STOP, STREAM_OPTIONS
+from llama_orch.wire.streaming import MAX_TOKENS, STOP, STREAM_OPTIONS
 
 _TOKENS = array(integer(0, MAX_TOKEN), least=1, most=MAX_PROMPT_TOKENS)
 REQUEST: Schema = request_object(
     {"prompt": any_of(TEXT, _TOKENS, array(any_of(TEXT, _TOKENS), least=1, most=MAX_PROMPTS))},
     {
-        "model": text(longest=MAX_NAME),
+        "model": MODEL,
         "suffix": TEXT,
         "stream": FLAG,
         "stream_options": STREAM_OPTIONS,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llama_orch.wire.fields import Fields
 from llama_orch.wire.json_body import Json, pointer
 from llama_orch.wire.json_body import parse as parse_json
-from llama_orch.wire.streaming import MAX_NAME
+from llama_orch.wire.model_name import read_model
 from llama_orch_utils.errors import BadRequest
 
 MAX_TOKENS = 1_000_000
@@ -30,7 +30,7 @@ def parse(body: bytes) -> DetokenizeWish:
     if items is None:
         raise BadRequest("tokens must be a list of token ids", param=where, hint='send {"tokens": [1, 2]}')
     tokens = tuple(_token(item, pointer(where, index)) for index, item in enumerate(items))
-    wish = DetokenizeWish(tokens, fields.text("model", longest=MAX_NAME))
+    wish = DetokenizeWish(tokens, read_model(fields))
     fields.refuse_rest()
     return wish
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from llama_orch.wire.detokenize.request import MAX_TOKENS
 from llama_orch.wire.embeddings.schema import ERROR
-from llama_orch.wire.shapes import TEXT, Schema, answer_object, array, request_object, text
-from llama_orch.wire.streaming import MAX_NAME
+from llama_orch.wire.model_name import MODEL
+from llama_orch.wire.shapes import TEXT, Schema, answer_object, array, request_object
 from llama_orch.wire.tokenize.schema import TOKEN
 
-REQUEST: Schema = request_object({"tokens": array(TOKEN, most=MAX_TOKENS)}, {"model": text(longest=MAX_NAME)})
+REQUEST: Schema = request_object({"tokens": array(TOKEN, most=MAX_TOKENS)}, {"model": MODEL})
 ANSWER: Schema = answer_object({"content": TEXT})
 STREAM = None
 

@@ -9,7 +9,7 @@ from llama_orch.wire.embedding import EmbeddingWish, Input
 from llama_orch.wire.fields import Fields, kind
 from llama_orch.wire.json_body import Json, pointer
 from llama_orch.wire.json_body import parse as parse_json
-from llama_orch.wire.streaming import MAX_NAME
+from llama_orch.wire.model_name import read_model
 from llama_orch_utils.errors import BadRequest
 
 MAX_INPUTS = 2048
@@ -31,7 +31,7 @@ def parse(body: bytes) -> EmbeddingWish:
         inputs=(_input(value, where),) if single else _inputs(value, where),
         at=where,
         single=single,
-        model=fields.text("model", longest=MAX_NAME),
+        model=read_model(fields),
         dimensions=fields.integer("dimensions", 1, MAX_DIMENSIONS),
         encoding=_encoding(fields),
     )

@@ -11,8 +11,8 @@ from llama_orch.wire.embeddings.request import (
     MAX_TOKEN,
     WITHOUT_EFFECT,
 )
+from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.shapes import TEXT, Schema, answer_object, any_of, array, enum, integer, request_object, text
-from llama_orch.wire.streaming import MAX_NAME
 
 TOKENS: Schema = array(integer(0, MAX_TOKEN), least=1, most=MAX_LENGTH)
 _TEXT = text(shortest=1)
@@ -22,7 +22,7 @@ USAGE: Schema = answer_object({"prompt_tokens": COUNT, "total_tokens": COUNT})
 REQUEST: Schema = request_object(
     {"input": any_of(_TEXT, TOKENS, array(any_of(_TEXT, TOKENS), least=1, most=MAX_INPUTS))},
     {
-        "model": text(longest=MAX_NAME),
+        "model": MODEL,
         "dimensions": integer(1, MAX_DIMENSIONS),
         "encoding_format": enum(*ENCODINGS),
     },

@@ -13,11 +13,11 @@ from llama_orch.wire.json_body import parse as parse_json
 from llama_orch.wire.messages.conversation import Conversation, read_conversation, read_effort
 from llama_orch.wire.messages.thinking import edit_context, read_thinking
 from llama_orch.wire.messages.tools import read_tools
+from llama_orch.wire.model_name import need_model
 from llama_orch_utils.errors import BadRequest
 
 MAX_STOPS = 64
 MAX_STOP_LENGTH = 1024
-MAX_NAME = 1024
 MAX_COUNT = 2**31 - 1
 TIERS = ("auto", "standard_only")
 
@@ -61,9 +61,7 @@ def parse_count(body: bytes) -> Generation:
 
 def _read(fields: Fields, max_tokens: int | None) -> Generation:
     _refuse_unserved(fields)
-    model = fields.text("model", longest=MAX_NAME)
-    if not model:
-        raise BadRequest("model is missing", param=fields.at("model"), hint="GET /v1/models names those served")
+    model = need_model(fields, "GET /v1/models names those served")
     conversation = read_conversation(fields)
     effort, schema, schema_at = _output(fields, conversation)
     wish = read_thinking(fields, effort)

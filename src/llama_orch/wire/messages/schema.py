@@ -6,10 +6,11 @@ from __future__ import annotations
 from llama_orch.wire.messages.blocks import MAX_BLOCKS, WITHOUT_EFFECT
 from llama_orch.wire.messages.conversation import EFFORTS, MAX_MESSAGES
 from llama_orch.wire.messages.failure import TYPES
-from llama_orch.wire.messages.request import MAX_COUNT, MAX_NAME, MAX_STOP_LENGTH, MAX_STOPS, TIERS
+from llama_orch.wire.messages.request import MAX_COUNT, MAX_STOP_LENGTH, MAX_STOPS, TIERS
 from llama_orch.wire.messages.request import WITHOUT_EFFECT as BOOKKEEPING
 from llama_orch.wire.messages.thinking import CLEAR_THINKING, DISPLAYS, LEAST_BUDGET, MAX_EDITS
 from llama_orch.wire.messages.tools import MAX_EXAMPLES, MAX_TOOLS, NAME, TOOL_WITHOUT_EFFECT
+from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.shapes import (
     FLAG,
     NULL,
@@ -122,14 +123,13 @@ _OPTIONAL: dict[str, Schema] = {
     "metadata": OBJECT,
     "mcp_servers": _NOTHING,
 }
-_MODEL = text(shortest=1, longest=MAX_NAME)
 _MAX_TOKENS = integer(1, MAX_COUNT)
 
 REQUEST = request_object(
-    {"model": _MODEL, "messages": _MESSAGES, "max_tokens": _MAX_TOKENS}, _OPTIONAL, ignored=BOOKKEEPING
+    {"model": MODEL, "messages": _MESSAGES, "max_tokens": _MAX_TOKENS}, _OPTIONAL, ignored=BOOKKEEPING
 )
 COUNT_REQUEST = request_object(
-    {"model": _MODEL, "messages": _MESSAGES}, _OPTIONAL | {"max_tokens": _MAX_TOKENS}, ignored=BOOKKEEPING
+    {"model": MODEL, "messages": _MESSAGES}, _OPTIONAL | {"max_tokens": _MAX_TOKENS}, ignored=BOOKKEEPING
 )
 COUNT_ANSWER = answer_object({"input_tokens": integer(0, MAX_COUNT)})
 

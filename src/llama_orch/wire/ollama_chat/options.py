@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from llama_orch.wire.fields import Fields, kind, unsupported
 from llama_orch.wire.generation import SamplingWish, Thinking
 from llama_orch.wire.json_body import Json
+from llama_orch.wire.model_name import need_model
 from llama_orch_utils.errors import BadRequest
 
-MAX_NAME = 1024
 MAX_COUNT = 2**31 - 1
 MAX_STOPS = 64
 MAX_STOP_LENGTH = 1024
@@ -61,11 +61,8 @@ class Wish:
 
 
 def read_model(fields: Fields) -> str:
-    """The field `model`, which must not be empty."""
-    model = fields.text("model", longest=MAX_NAME)
-    if not model:
-        raise BadRequest("model is required", param=fields.at("model"), hint="GET /api/tags names those served")
-    return model
+    """The field `model`, which must be there."""
+    return need_model(fields, "GET /api/tags names those served")
 
 
 def read_wish(fields: Fields) -> Wish:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.ollama_chat.conversation import MAX_CALLS, MAX_MESSAGES, MAX_TOOLS, ROLES
 from llama_orch.wire.ollama_chat.options import (
     DURATION,
     EFFORTS,
     LOADING,
     MAX_COUNT,
-    MAX_NAME,
     MAX_STOP_LENGTH,
     MAX_STOPS,
     MAX_TOP_LOGPROBS,
@@ -65,7 +65,6 @@ SHARED: dict[str, Schema] = {
     "template": enum(""),
 }
 """The fields of both requests. `keep_alive` 0 without a prompt (which would unload the model) is refused."""
-MODEL = text(shortest=1, longest=MAX_NAME)
 
 _NAME = text(shortest=1)
 _CALL = request_object(

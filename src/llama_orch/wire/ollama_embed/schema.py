@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from llama_orch.wire.ollama_chat.options import DURATION, MAX_NAME
+from llama_orch.wire.model_name import MODEL
+from llama_orch.wire.ollama_chat.options import DURATION
 from llama_orch.wire.ollama_chat.schema import ERROR
 from llama_orch.wire.ollama_embed.request import MAX_DIMENSIONS, MAX_INPUTS
 from llama_orch.wire.shapes import (
@@ -19,7 +20,7 @@ from llama_orch.wire.shapes import (
     text,
 )
 
-_MODEL: dict[str, Schema] = {"model": text(shortest=1, longest=MAX_NAME)}
+_MODEL: dict[str, Schema] = {"model": MODEL}
 _SHARED: dict[str, Schema] = {"options": OBJECT, "keep_alive": any_of({"type": "number"}, text(pattern=DURATION))}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _VECTOR: Schema = array({"type": "number"})

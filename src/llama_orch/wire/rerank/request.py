@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llama_orch.wire.fields import Fields, kind
 from llama_orch.wire.json_body import Json, pointer
 from llama_orch.wire.json_body import parse as parse_json
-from llama_orch.wire.streaming import MAX_NAME
+from llama_orch.wire.model_name import read_model
 from llama_orch_utils.errors import BadRequest
 
 MAX_DOCUMENTS = 10_000
@@ -43,7 +43,7 @@ def parse(body: bytes) -> RerankWish:
         documents=_documents(fields),
         top_n=fields.integer("top_n", 1, MAX_COUNT),
         return_documents=fields.flag("return_documents") or False,
-        model=fields.text("model", longest=MAX_NAME),
+        model=read_model(fields),
     )
     fields.ignore(WITHOUT_EFFECT)
     fields.refuse_rest()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from llama_orch.wire.embeddings.schema import COUNT, ERROR, USAGE
+from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.rerank.request import MAX_COUNT, MAX_DOCUMENTS, WITHOUT_EFFECT
 from llama_orch.wire.shapes import (
     FLAG,
@@ -18,14 +19,13 @@ from llama_orch.wire.shapes import (
     request_object,
     text,
 )
-from llama_orch.wire.streaming import MAX_NAME
 
 REQUEST: Schema = request_object(
     {
         "query": text(shortest=1),
         "documents": array(any_of(TEXT, request_object({"text": TEXT}, {})), least=1, most=MAX_DOCUMENTS),
     },
-    {"top_n": integer(1, MAX_COUNT), "return_documents": FLAG, "model": text(longest=MAX_NAME)},
+    {"top_n": integer(1, MAX_COUNT), "return_documents": FLAG, "model": MODEL},
     ignored=WITHOUT_EFFECT,
 )
 _RESULT = answer_object(

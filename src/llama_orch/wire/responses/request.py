@@ -7,6 +7,7 @@ from llama_orch.wire.fields import Fields, unsupported
 from llama_orch.wire.generation import Generation, SamplingWish, Thinking
 from llama_orch.wire.json_body import Json
 from llama_orch.wire.json_body import parse as parse_json
+from llama_orch.wire.model_name import read_model
 from llama_orch.wire.responses.content import MAX_TEXT
 from llama_orch.wire.responses.items import read_input
 from llama_orch.wire.responses.sampling import read_sampling
@@ -58,7 +59,7 @@ def parse(body: bytes) -> Generation:
     sampling = read_sampling(fields, schema=text.schema, logprobs="message.output_text.logprobs" in include)
     generation = Generation(
         prompts=(read_input(fields, toolbox, expanded or 0),),
-        model=fields.text("model", longest=MAX_NAME),
+        model=read_model(fields),
         stream=_stream(fields),
         max_tokens=fields.integer("max_output_tokens", 1, MAX_TOKENS),
         sampling=sampling,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.responses import request
 from llama_orch.wire.responses.choice import MAX_ALLOWED, WORDS
 from llama_orch.wire.responses.content import MAX_PARTS, TEXT_PARTS
@@ -29,7 +30,6 @@ from llama_orch.wire.shapes import (
     text,
 )
 
-_LONGEST_MODEL = 512
 _LEAST_SEED, _GREATEST_SEED = -(2**63), 2**64 - 1
 
 
@@ -138,7 +138,7 @@ _TOKENS = integer(1, request.MAX_TOKENS)
 _SUMMARIES = enum(*request.SUMMARIES)
 
 _OPTIONAL: dict[str, Schema] = {
-    "model": text(shortest=1, longest=_LONGEST_MODEL),
+    "model": MODEL,
     "instructions": TEXT,
     "previous_response_id": _ONE_LINE,
     "background": FLAG,

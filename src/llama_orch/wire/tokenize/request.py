@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llama_orch.wire.fields import Fields, kind
 from llama_orch.wire.json_body import Json, pointer
 from llama_orch.wire.json_body import parse as parse_json
-from llama_orch.wire.streaming import MAX_NAME
+from llama_orch.wire.model_name import read_model
 from llama_orch_utils.errors import BadRequest
 
 MAX_PARTS = 1_000_000
@@ -48,7 +48,7 @@ def parse(body: bytes) -> TokenizeWish:
         special=fields.flag("add_special") or False,
         parse=fields.flag("parse_special") is not False,
         pieces=fields.flag("with_pieces") or False,
-        model=fields.text("model", longest=MAX_NAME),
+        model=read_model(fields),
         listed=listed,
     )
     fields.refuse_rest()
