@@ -10,7 +10,7 @@ _SPINS = "4000"
 """How often a thread looks whether the other is there before it goes to sleep (libgomp's GOMP_SPINCOUNT).
 
 llama.cpp waits some hundred times a token. libgomp's own 300,000 collapse on a busy machine (a 0.5B model on 2 cores
-beside another such: 4 tokens/s where 4,000 give 9 and 1,000 give 12), no spinning at all (OMP_WAIT_POLICY=passive)
+beside another such: 20,000 give 4 tokens/s, 4,000 give 9, 1,000 give 12), no spinning at all (OMP_WAIT_POLICY=passive)
 costs a third of the speed on a quiet one, 1,000 cost 6 %, 4,000 nothing."""
 
 
