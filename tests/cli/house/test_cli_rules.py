@@ -183,7 +183,7 @@ def test_interrupted_while_it_reads(orch_home: Path, run_orch: Orch) -> None:
         interrupt_when(child, marker.is_set)
         code = child.wait(60)
         reader.join()
-    # ^C inside of exec("...") (how dataclasses are made) lets CPython end by the signal, which a shell calls 130 as well.
+    # ^C inside of exec("...") (how dataclasses are made): CPython ends by the signal, which a shell calls 130 as well.
     assert code in (130, -signal.SIGINT)
     assert b"interrupted\n" in lines
     assert not any(b"Traceback" in line for line in lines)
