@@ -47,8 +47,7 @@ def test_a_thought_ends_when_its_budget_is_spent(vocabulary, forms, name, begun,
     parser = formats.Parser(form, tools={"ping": {}}, thinking=True, opened=opened)
     parts = parser.push(answer) + parser.flush()
     thought = "".join(part.text for part in parts if isinstance(part, Thought))
-    assert close in answer, (answer, SEED)
-    assert thought
+    assert close in answer, (answer, SEED)  # a random model may end its thought before it has begun
     longest = max(len(vocabulary.piece(token)) for token in range(vocabulary.n_tokens))
     assert len(thought.encode()) <= (BUDGET + 4) * longest, (thought, SEED)
     arguments = "".join(part.fragment for part in parts if isinstance(part, Argued))

@@ -50,12 +50,12 @@ def test_random_weights_answer_in_the_shape(local: Client):
 
 def test_a_schema_that_cannot_be_held_is_refused_by_its_pointer(local: Client):
     class Odd(BaseModel):
-        codes: Annotated[list[int], Field(json_schema_extra={"uniqueItems": True})]
+        codes: Annotated[list[int], Field(json_schema_extra={"contains": {"const": 1}})]
 
     with pytest.raises(UnsupportedByTarget) as caught:
         local.parse("hi", Odd)
-    assert caught.value.capability == "uniqueItems"
-    assert (caught.value.param or "").endswith("/schema/properties/codes/uniqueItems")
+    assert caught.value.capability == "contains"
+    assert (caught.value.param or "").endswith("/schema/properties/codes/contains")
 
 
 def test_forced_calls_run_and_go_on(local: Client):
