@@ -211,7 +211,7 @@ def test_interrupted_at_any_moment(orch_home: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     moments = random.Random(seed)
-    for line in (["ls"], ["target", "ls", "--json"], ["config", "ls"], ["help", "config"]) * 4:
+    for line in (["ls"], ["target", "ls", "--json"], ["config", "ls"], ["help", "config"]):
         with subprocess.Popen(
             [sys.executable, "-c", UP, *line], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as child:
@@ -220,7 +220,7 @@ def test_interrupted_at_any_moment(orch_home: Path) -> None:
             time.sleep(moments.uniform(0, 0.2))  # the moment is the input of this test, nothing is waited for
             child.send_signal(signal.SIGINT)
             _, said = child.communicate(timeout=60)
-        assert child.returncode in {0, 130, -signal.SIGINT}
+        assert child.returncode in {0, 130, -signal.SIGINT}, said
         assert said in {b"", b"interrupted\n"}
 
 
