@@ -10,7 +10,8 @@ from embedding_models import embedding_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_orch.pool.fleet import facts, machine
+from llama_orch import machine
+from llama_orch.pool.fleet import facts
 from llama_orch.pool.fleet.estimate import LEAST_SLOTS, MOST_SLOTS, plan
 from llama_orch.pool.fleet.facts import Facts
 from llama_orch_utils.errors import EngineFailed

@@ -10,7 +10,8 @@ import ctypes
 from dataclasses import dataclass
 from types import ModuleType
 
-from llama_orch.engine import library, machine
+from llama_orch import machine
+from llama_orch.engine import library
 from llama_orch.engine.model import Model, ModelCard
 from llama_orch.engine.records import EngineOptions
 from llama_orch_utils.errors import EngineFailed

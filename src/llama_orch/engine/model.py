@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from llama_orch.engine import gguf_file, library, machine
+from llama_orch import machine
+from llama_orch.engine import gguf_file, library
 from llama_orch.engine.recommended import recommended_sampling
 from llama_orch.engine.records import EngineOptions, LoadProgress, Sampling
 from llama_orch_utils.errors import EngineFailed

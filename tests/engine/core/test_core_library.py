@@ -72,7 +72,7 @@ except EngineFailed as error:
     assert found.stdout.strip().endswith("| pip install 'llama-orch[local]'"), found.stderr
 
 
-@pytest.mark.parametrize("name", ["engine", "library", "model", "context", "machine", "smoke", "trial", "records"])
+@pytest.mark.parametrize("name", ["engine", "library", "model", "context", "smoke", "trial", "records"])
 def test_importing_the_engine_loads_neither_the_binding_nor_a_library(name: str):
     code = f"import sys, llama_orch.engine.{name}; print([m for m in sys.modules if m.startswith('llama_cpp')])"
     assert run(code) == "[]\n"

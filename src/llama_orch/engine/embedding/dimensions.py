@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llama_orch.engine import machine
+from llama_orch import machine
 from llama_orch.engine.context import DEFAULT_CONTEXT
 from llama_orch.engine.model import ModelCard
 from llama_orch.engine.records import EngineOptions

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from llama_orch.pool.fleet import estimate, machine
+from llama_orch import machine
+from llama_orch.pool.fleet import estimate
 from llama_orch.pool.fleet.facts import Known
 from llama_orch.pool.fleet.member import Member
 from llama_orch.pool.fleet.room import Room

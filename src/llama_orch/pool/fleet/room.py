@@ -8,7 +8,8 @@ import contextlib
 import time
 from collections.abc import Callable, Collection
 
-from llama_orch.pool.fleet import machine, refusal
+from llama_orch import machine
+from llama_orch.pool.fleet import refusal
 from llama_orch.pool.fleet.member import Member
 
 PATIENCE = 2.0
