@@ -93,7 +93,7 @@ def test_a_conversation_goes_on_from_its_id(client: openai.OpenAI) -> None:
 
 
 def test_a_stream_is_stored_before_its_last_event_is_read(client: openai.OpenAI) -> None:
-    previous = None
+    previous, items = None, 0
     for turn in range(10):
         with client.responses.stream(
             model="tiny", input=f"{turn}", max_output_tokens=2, previous_response_id=previous
@@ -101,10 +101,13 @@ def test_a_stream_is_stored_before_its_last_event_is_read(client: openai.OpenAI)
             for event in stream:
                 if event.type == "response.incomplete":
                     previous = event.response.id
+                    # Two tokens of random weights may be no text at all: then the answer has no item.
+                    items += 1 + len(event.response.output)
+                    unread = len(event.response.output)
                     break
         assert previous is not None
         assert client.responses.retrieve(previous).id == previous
-    assert len(client.responses.input_items.list(previous, limit=100).data) == 19
+    assert len(client.responses.input_items.list(previous, limit=100).data) == items - unread
 
 
 def test_what_is_stored_can_be_looked_at_and_deleted(client: openai.OpenAI) -> None:

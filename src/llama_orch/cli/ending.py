@@ -16,11 +16,24 @@ def end(error: BaseException, argv: Sequence[str]) -> int:
     """Say what happened and give the exit code. `SystemExit` keeps its own."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
+    error = _interrupt_behind(error) or error
     # First, because what stdout still holds may be what cannot be written (a closed pipe, a full disk).
     _drop_unwritten()
     with contextlib.suppress(OSError, ValueError, KeyboardInterrupt):
         _say(error, argv)
     return exit_code(error)
+
+
+def _interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """The `^C` that an error came of: Python makes one that falls into `__set_name__` a RuntimeError."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, KeyboardInterrupt):
+            return cause
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _say(error: BaseException, argv: Sequence[str]) -> None:

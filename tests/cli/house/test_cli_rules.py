@@ -211,7 +211,7 @@ def test_interrupted_at_any_moment(orch_home: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     moments = random.Random(seed)
-    for line in (["ls"], ["target", "ls", "--json"], ["config", "ls"], ["help", "config"]):
+    for line in (["ls"], ["target", "ls", "--json"], ["config", "ls"], ["help", "config"]) * 4:
         with subprocess.Popen(
             [sys.executable, "-c", UP, *line], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as child:
