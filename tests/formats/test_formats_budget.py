@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import json
-import os
 from types import SimpleNamespace
 
 import marked_model
 import numpy as np
 import pytest
+from seeds import fresh_seed
 
 from llama_orch import formats
 from llama_orch.formats import Argued, Thought, ToolSpec
 
-SEED = int(os.environ.get("TEST_SEED", str(int.from_bytes(os.urandom(4), "little"))))
+SEED = fresh_seed()
 BUDGET = 20
 PING = ToolSpec("ping", "", {"type": "object", "properties": {}, "additionalProperties": False}, strict=True)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from fleet_home import ENDLESS, SMALL, WAIT, ask, played, running, send, stored, until
 from processes import workers_of
+from seeds import fresh_seed
 
 from llama_orch.pool import roster
 from llama_orch.pool.fleet import Lease
@@ -71,7 +72,7 @@ def test_a_killed_worker_is_noticed_and_replaced(orch_home: Path, tiny_gguf: Pat
 
 
 def test_killed_at_random_moments(orch_home: Path, tiny_gguf: Path) -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print("seed", seed)
     chance = random.Random(seed)
 

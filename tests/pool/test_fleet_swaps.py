@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from fleet_home import ONE, SMALL, WAIT, Seen, ask, played, running, stored, until
 from processes import workers_of
+from seeds import fresh_seed
 
 import make_gguf
 from llama_orch.models.stored_model import StoredModel
@@ -147,7 +148,7 @@ def five(folder: Path) -> list[StoredModel]:
 
 
 def test_random_switches_never_fail_and_never_mix(orch_home: Path, tmp_path: Path) -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print("seed", seed)
     chance = random.Random(seed)
     models = five(tmp_path)

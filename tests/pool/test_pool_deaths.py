@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from pool_home import WAIT, Home, alive, chat, close, open_chat, until
+from seeds import fresh_seed
 
 from llama_orch.pool import lock, roster
 from llama_orch.pool.health import ask
@@ -82,7 +83,7 @@ def test_killed_in_the_middle_of_a_stream(keeper: Home) -> None:
 
 
 def test_killed_at_random_moments_of_a_stream(keeper: Home) -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print("seed", seed)
     chance = random.Random(seed)
     for _ in range(5):
@@ -197,7 +198,7 @@ def test_the_lock_ends_with_its_holder_and_survives_removal(tmp_path: Path) -> N
 
 
 def test_killed_at_random_moments_of_a_start(keeper: Home) -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print("seed", seed)
     chance = random.Random(seed)
     for _ in range(8):

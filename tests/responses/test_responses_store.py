@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seeds import fresh_seed
 
 from llama_orch.tap.responses.harvest import Frames, Harvest
 from llama_orch.tap.responses.item import stored
@@ -145,7 +146,7 @@ def test_a_chain_shares_its_items() -> None:
 
 
 def test_bytes_are_exact_whatever_happens() -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print("seed", seed)
     pick = random.Random(seed)
     store = Store(most_responses=20, most_bytes=60_000)

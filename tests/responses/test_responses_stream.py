@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
+from seeds import fresh_seed
 
 from llama_orch.engine.records import TokenLogprob
 from llama_orch.wire.generation import Choice, Generation, Head, ToolCall, Whole
@@ -212,7 +213,7 @@ def test_a_custom_input_that_was_cut_is_a_beginning(text: str, data: st.DataObje
 
 @pytest.mark.parametrize("reason", ["stop", "length", "tool_calls"])
 def test_whole_and_streamed_answers_say_the_same(reason: Any) -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print("seed", seed)
     pick = random.Random(seed)
     for _ in range(50):

@@ -8,18 +8,18 @@ A sample of the corpus per run (TEST_SEED repeats one); `run_all.py` goes throug
 from __future__ import annotations
 
 import json
-import os
 import random
 
 import corpus
 import pytest
+from seeds import fresh_seed
 
 from llama_orch.engine.grammar import make_constraint
 from llama_orch.engine.grammar.schema_text import at
 from llama_orch.engine.records import Sampling
 from llama_orch_utils.errors import BadRequest
 
-SEED = int(os.environ.get("TEST_SEED", str(int.from_bytes(os.urandom(4), "little"))))
+SEED = fresh_seed()
 SAMPLE = 40
 DRAFTS = ("draft2020-12", "draft7")
 

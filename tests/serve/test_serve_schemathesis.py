@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from seeds import fresh_seed
 from serve_process import Served, serving
 
 PHASES = os.environ.get("FUZZ_PHASES", "fuzzing")
@@ -52,7 +52,7 @@ def schemathesis(served: Served, document: Path, seed: int, *arguments: str) -> 
 
 
 def test_the_server_does_what_its_document_says(orch_home: Path, tmp_path: Path, tiny_gguf: Path) -> None:
-    seed = random.randrange(2**31)
+    seed = fresh_seed()
     print("seed", seed)
     with serving("-m", str(tiny_gguf), "--slots", "4") as served:
         status, body, headers = served.ask("GET", "/openapi.json")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from gateway_process import Gateway, until
+from seeds import fresh_seed
 
 from llama_orch.tap.call import Client
 from llama_orch.tap.fairness import Queue
@@ -85,7 +86,7 @@ def test_a_client_never_fills_the_queue_alone() -> None:
 
 def test_no_place_is_lost_whoever_gives_up_when() -> None:
     """Random comings, goings and cancellations: the counts are right at the end."""
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print(f"seed {seed}")
     chance = random.Random(seed)
 

@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 
 from gateway_process import Gateway
+from seeds import fresh_seed
 
 import fuzz_requests
 
 
 def test_the_parsers_of_all_dialects() -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print(f"seed {seed}")
     fuzz_requests.round_of(seed, 80)
 
 
 def test_broken_http(gateway: Gateway) -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print(f"seed {seed}")
     assert gateway.key is not None
     sent = fuzz_requests.requests(seed, gateway.key, 300)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from seeds import fresh_seed
 from worker_process import Worker
 
 CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
@@ -146,7 +147,7 @@ def test_headers_cannot_be_injected(raw: socket.socket) -> None:
 
 
 def test_random_bytes(worker: Worker) -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print("seed", seed)
     rng = random.Random(seed)
     good = CHAT + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(BODY) + BODY

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from seeds import fresh_seed
 from syrupy.assertion import SnapshotAssertion
 
 from llama_orch.cli.failure import exit_code, words
@@ -208,7 +209,7 @@ UP = "import sys; from llama_orch.cli.main import main; sys.stderr.write('up\\n'
 
 
 def test_interrupted_at_any_moment(orch_home: Path) -> None:
-    seed = random.randrange(2**32)
+    seed = fresh_seed()
     print(f"seed {seed}")
     moments = random.Random(seed)
     for line in (["ls"], ["target", "ls", "--json"], ["config", "ls"], ["help", "config"]) * 4:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from seeds import fresh_seed
 
 from llama_orch.engine.batch import Batch
 from llama_orch.engine.context import MAX_SEQUENCES, Context, plan
@@ -117,7 +118,7 @@ def test_a_file_without_permission_is_refused_in_words(tiny_gguf: Path, tmp_path
 
 
 def test_flipped_headers_never_end_the_process(tiny_gguf: Path, tmp_path: Path):
-    whole, seed = tiny_gguf.read_bytes(), random.randrange(2**32)
+    whole, seed = tiny_gguf.read_bytes(), fresh_seed()
     print("seed", seed)
     chance, files = random.Random(seed), []
     for index in range(20):

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 
 import numpy as np
 import pytest
+from seeds import fresh_seed
 
 from llama_orch.engine.grammar import make_constraint
 from llama_orch.engine.records import Sampling
@@ -17,7 +17,7 @@ from llama_orch.engine.sampling import make_sampler
 from llama_orch.engine.text import TextStream
 from llama_orch_utils.errors import BadRequest, EngineFailed, UnsupportedByTarget
 
-SEED = int(os.environ.get("TEST_SEED", str(int.from_bytes(os.urandom(4), "little"))))
+SEED = fresh_seed()
 
 
 def generate(vocabulary, sampling, rng, limit=150, favour=()):

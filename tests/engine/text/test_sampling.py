@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
+from seeds import fresh_seed
 
 from llama_orch.engine.records import Sampling
 from llama_orch.engine.sampling import candidates, make_sampler
@@ -13,7 +12,7 @@ from llama_orch.engine.sampling.penalties import Penalties
 from llama_orch.engine.token_data import TokenData
 from llama_orch_utils.errors import BadRequest, EngineFailed
 
-SEED = int(os.environ.get("TEST_SEED", str(int.from_bytes(os.urandom(4), "little"))))
+SEED = fresh_seed()
 OFF = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
 
 
