@@ -13,7 +13,10 @@ _SINGLE_THREAD_BYTES = 64 * 2**20
 
 
 def available_memory() -> int:
-    """Bytes that this process can still take without swapping: MemAvailable, bounded by the control group's limit."""
+    """Bytes that this process can still take without swapping.
+
+    What the kernel says is available, bounded by the control group's limit and by the process's own.
+    """
     free = _kernel_memory()
     for limit_file, used_file in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -22,7 +25,20 @@ def available_memory() -> int:
         limit, used = _number(limit_file), _number(used_file)
         if limit is not None and used is not None:
             free = min(free, max(0, limit - used + _reclaimable()))
-    return free
+    return min(free, _own_limit(free))
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has ended so far for want of memory: in this control group, else on the machine."""
+    for path, key in (("/sys/fs/cgroup/memory.events", "oom_kill"), ("/proc/vmstat", "oom_kill")):
+        try:
+            found = [line.split() for line in Path(path).read_text().splitlines()]
+        except OSError:
+            continue
+        for words in found:
+            if words[0] == key:
+                return int(words[1])
+    return 0
 
 
 def threads_for(weights: int) -> int:
@@ -47,6 +63,20 @@ def _kernel_memory() -> int:
         if sys.platform == "darwin":
             return int(subprocess.run(["sysctl", "-n", "hw.memsize"], capture_output=True, check=True).stdout)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _own_limit(otherwise: int) -> int:
+    """What this process may still map where it was given a limit (`ulimit -v`), else `otherwise`."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        return otherwise
+    try:
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        taken = 0
+    return max(0, soft - taken)
 
 
 def _number(path: str) -> int | None:

@@ -18,7 +18,7 @@ from llama_orch_utils.targets.local import WorkerSettings
 
 WAIT = 60.0
 SMALL = WorkerSettings(context=256, slots=2, keep_alive=-1)
-ONE = 130 * 2**20
+ONE = 90 * 2**20
 """A little more than one worker of a tiny model is reckoned with."""
 ENDLESS: dict[str, Any] = {"stream": True, "seed": 1, "max_tokens": 200, "logit_bias": {"509": -100, "511": -100}}
 

@@ -309,7 +309,7 @@ print(*sys.modules)
     loaded = subprocess.run(command, capture_output=True, text=True, check=True, timeout=WAIT).stdout.split()
     heavy = {"llama_cpp", "numpy", "asyncio", "uvicorn", "httpx", "pydantic", "ssl", "keyring", "rich", "typer"}
     assert not heavy & set(loaded)
-    assert not [name for name in loaded if name.startswith(("llama_orch.engine", "llama_orch.worker"))]
+    assert not [name for name in loaded if name.startswith(("llama_orch.engine.", "llama_orch.worker"))]
     assert "subprocess" not in loaded  # a warm worker needs none
 
 

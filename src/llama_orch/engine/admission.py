@@ -18,7 +18,7 @@ _EXPENDABLE = 32
 
 def admit(sequence: Sequence, residency: Residency, active: Many[Sequence], dimensions: Dimensions) -> bool:
     """Gives `sequence` its place, or the prefix to wait for; False if it does not fit now."""
-    match = residency.match(sequence.tokens) if sequence.request.cache else None
+    match = residency.match(sequence.tokens, sequence.salt) if sequence.request.cache else None
     follows = match is not None and match.planned > match.ready
     to_come = min(_RESERVE, sequence.limit - len(sequence.output))
     target = min(len(sequence.tokens) + to_come, dimensions.context)
@@ -37,7 +37,7 @@ def follow(sequence: Sequence, residency: Residency) -> None:
     leader = sequence.leader
     if leader is not None and leader.active and leader.ready < sequence.shared <= leader.planned:
         return
-    match = residency.match(sequence.tokens)
+    match = residency.match(sequence.tokens, sequence.salt)
     if match is not None and match.planned > match.ready and match.resident is not leader:
         sequence.leader, sequence.shared = match.resident, match.planned
         return
@@ -56,7 +56,7 @@ def _fits(target: int, match: Match | None, residency: Residency, active: Many[S
 def _settle(sequence: Sequence, match: Match | None, residency: Residency) -> None:
     """The sequence gets cells: those it found, as they are or shared, and an id."""
     resident, length = _take(match, residency)
-    residency.occupy(resident, sequence.tokens, length)
+    residency.occupy(resident, sequence.tokens, length, sequence.salt)
     sequence.resident, sequence.leader, sequence.shared = resident, None, 0
     sequence.phase = Phase.PREFILL
     if not sequence.started:

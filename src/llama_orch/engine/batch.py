@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """At most `capacity` rows (token, position, sequence), of which at most as many are sampled as there are sequences.
+    """At most `capacity` rows (token, position, sequence), of which at most `Dimensions.sampled_rows` are sampled.
 
     `pass_rows` of them are computed in one pass over the weights. Each limit is one that llama.cpp answers with an
     abort of the process: they are checked here.
@@ -28,7 +28,7 @@ class Batch:
         self.rows = self.outputs = 0
         self.capacity: int = context.lib.llama_n_batch(context.pointer)  # llama.cpp lowers it to the number of cells
         self.pass_rows = min(dimensions.micro_batch, self.capacity)
-        self._context, self._sequences = context, dimensions.sequences
+        self._context, self._sequences, self._sampled = context, dimensions.sequences, dimensions.sampled_rows
         self._token = np.zeros(self.capacity, np.int32)
         self._position = np.zeros(self.capacity, np.int32)
         self._sequence = np.zeros(self.capacity, np.int32)
@@ -83,9 +83,18 @@ class Batch:
         if sampled:
             self._logits[stop - 1] = 1
 
+    def add_proposal(self, tokens: Sequence[int], position: int, sequence: int) -> None:
+        """A next token and those that were proposed behind it, all sampled."""
+        count = len(tokens)
+        start, stop = self._reserve(count, count)
+        self._token[start:stop] = tokens
+        self._position[start:stop] = np.arange(position, position + count, dtype=np.int32)
+        self._sequence[start:stop] = sequence
+        self._logits[start:stop] = 1
+
     def _reserve(self, rows: int, outputs: int) -> tuple[int, int]:
         start, stop = self.rows, self.rows + rows
-        if rows < 1 or stop > self.capacity or self.outputs + outputs > self._sequences:
+        if rows < 1 or stop > self.capacity or self.outputs + outputs > self._sampled:
             raise EngineFailed(f"A batch of {stop} rows, {self.outputs + outputs} sampled, breaks its limits.")
         self.rows, self.outputs = stop, self.outputs + outputs
         return start, stop

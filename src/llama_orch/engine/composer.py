@@ -25,9 +25,13 @@ of 4 streams takes 4 % longer, with more than 256 the first answers begin the la
 
 @dataclass(slots=True)
 class Work:
-    """Whose rows a batch has, in their order; those of `sampled` have logits."""
+    """Whose rows a batch has, in their order; those of `sampled` have logits.
+
+    `proposed` are tokens behind the next one of a sequence (by its id): a row with logits for each.
+    """
 
     decodes: list[Sequence] = field(default_factory=list[Sequence])
+    proposed: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     chunks: list[tuple[Sequence, int]] = field(default_factory=list[tuple[Sequence, int]])
     sampled: list[Sequence] = field(default_factory=list[Sequence])
 
@@ -61,6 +65,13 @@ class Composer:
         if self._kept_waiting < self._budget:
             self._prompts(work, prefills, min(self._budget, self._pass), reserve=len(decodes))
         return work if work.chunks else self._next_tokens(decodes)
+
+    def verify(self, sequence: Sequence, proposed: list[int]) -> Work:
+        """The next token of a lone sequence, and those that were proposed behind it, in one pass."""
+        assert sequence.resident is not None
+        self._batch.clear()
+        self._batch.add_proposal([sequence.next_token, *proposed], sequence.resident.ready, sequence.resident.id)
+        return Work([sequence], {sequence.id: proposed}, sampled=[sequence])
 
     def _next_tokens(self, decodes: list[Sequence]) -> Work:
         # Rows by ascending id: in separate streams llama.cpp puts rows of adjacent ids into one pass.
@@ -108,9 +119,7 @@ class Composer:
         for sequence in work.decodes:
             resident = sequence.resident
             assert resident is not None
-            resident.tokens[resident.ready] = sequence.next_token
-            self._residency.extend(resident, 1)
-            resident.planned = resident.ready
+            self._residency.record(resident, sequence.next_token)
         self._kept_waiting = 0 if work.decodes else self._kept_waiting + sum(count for _, count in work.chunks)
         for sequence, count in work.chunks:
             assert sequence.resident is not None

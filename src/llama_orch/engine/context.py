@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from llama_orch import machine
-from llama_orch.engine import library
+from llama_orch.engine import library, offload, tuning
 from llama_orch.engine.model import Model, ModelCard
 from llama_orch.engine.records import EngineOptions
 from llama_orch_utils.errors import EngineFailed
@@ -42,6 +42,12 @@ class Dimensions:
     threads: int
     batch: int
     micro_batch: int
+    outputs: int = 0
+
+    @property
+    def sampled_rows(self) -> int:
+        """Rows of one batch that may have logits: one for each sequence, and what is proposed for a lone one."""
+        return max(self.sequences, self.outputs)
 
 
 def plan(card: ModelCard, options: EngineOptions) -> Dimensions:
@@ -65,12 +71,14 @@ def plan(card: ModelCard, options: EngineOptions) -> Dimensions:
         threads=threads,
         batch=max(options.batch, slots),
         micro_batch=options.micro_batch,
+        outputs=0 if options.draft is None else 1 + tuning.draft_tokens(options),
     )
 
 
 def _fit(card: ModelCard, options: EngineOptions, context: int, slots: int) -> tuple[int, bool, int]:
     """Context, whether unified, and cells, so that the cells fit: streams if all fit in a quarter of what is free."""
-    per_token, available = max(1, card.bytes_per_token), machine.available_memory()
+    per_token = max(1, card.bytes_per_token if options.token_bytes is None else options.token_bytes)
+    available = machine.available_memory() if options.room is None else options.room
     if options.context is None:
         context = max(min(context, _PAD), min(context, available // 2 // per_token))
     _check_fits(context, context, per_token, available)
@@ -92,6 +100,7 @@ def _check_fits(context: int, cells: int, per_token: int, available: int) -> Non
         raise EngineFailed(
             f"A context of {context} tokens needs {need / 2**30:.1f} GiB of memory; {available / 2**30:.1f} are free.",
             hint=f"orch config set context {fits}",
+            code="out_of_memory",
         )
 
 
@@ -110,17 +119,16 @@ def _check(value: int, name: str, least: int, most: int) -> None:
 class Context:
     """A llama_context and its memory, from construction to `close`. Only the decode thread may use it afterwards."""
 
-    def __init__(self, model: Model, dimensions: Dimensions) -> None:
+    def __init__(self, model: Model, dimensions: Dimensions, options: EngineOptions | None = None) -> None:
         self.lib: ModuleType = library.load()
         self.dimensions = dimensions
         self.vocabulary_size = model.card.vocabulary
         self._abort = ctypes.create_string_buffer(2)
         log = library.log()
         log.clear()
-        self.pointer: int = self.lib.llama_init_from_model(model.pointer, self._parameters(dimensions))
+        self.pointer: int = self.lib.llama_init_from_model(model.pointer, self._parameters(dimensions, options))
         if not self.pointer:
-            reason = log.reason() or "llama.cpp gives no reason"
-            raise EngineFailed(f"No context could be made: {reason}.", last_words=log.last_words(), hint="orch doctor")
+            raise offload.no_context(log)
         self.memory: int = self.lib.llama_get_memory(self.pointer)
         if not self.memory:  # llama_decode would go over to llama_encode, and end the process
             self.close()
@@ -130,11 +138,13 @@ class Context:
             self.close()
             raise EngineFailed(f"llama.cpp gave a smaller context than {dimensions.context}.", hint="orch doctor")
 
-    def _parameters(self, dimensions: Dimensions) -> object:
+    def _parameters(self, dimensions: Dimensions, options: EngineOptions | None) -> object:
         params = self.lib.llama_context_default_params()
+        if options is not None:
+            tuning.apply(params, options)
         params.n_ctx = dimensions.cells
         params.n_batch, params.n_ubatch = dimensions.batch, min(dimensions.micro_batch, dimensions.batch)
-        params.n_seq_max = params.n_outputs_max = dimensions.sequences
+        params.n_seq_max, params.n_outputs_max = dimensions.sequences, dimensions.sampled_rows
         params.n_threads = params.n_threads_batch = dimensions.threads
         params.kv_unified = dimensions.unified
         params.no_perf = True

@@ -21,6 +21,8 @@ class Counters:
     preemptions: int = 0
     failures: int = 0
     cancellations: int = 0
+    proposed_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,8 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from llama_orch.engine import gguf_file, trial
+from llama_orch.engine import gguf_file, trial, tuning
+from llama_orch.engine.adapters import Adapters
 from llama_orch.engine.context import DEFAULT_CONTEXT, Context, plan
 from llama_orch.engine.counters import Snapshot
 from llama_orch.engine.grammar import make_constraint
@@ -25,6 +27,7 @@ from llama_orch.engine.records import Deliver, EngineOptions, Event, Failed, Fin
 from llama_orch.engine.sampling import make_sampler
 from llama_orch.engine.scheduler import Scheduler
 from llama_orch.engine.sequence import Sequence
+from llama_orch.engine.speculation import Draft, Speculation
 from llama_orch.engine.template import ChatTemplate
 from llama_orch.engine.text import ShownPieces, TextStream, shown_tokens
 from llama_orch.engine.vocabulary import Vocabulary
@@ -45,8 +48,18 @@ class Engine:
     """
 
     generates: ClassVar[Literal[True]] = True
+    constrains: ClassVar[bool] = True
+    """Whether answers can be held by a grammar; the prebuilt engine's cannot."""
 
-    def __init__(self, model: Model, context: Context, options: EngineOptions, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        model: Model,
+        context: Context,
+        options: EngineOptions,
+        deliver: Deliver,
+        adapters: Adapters,
+        draft: Draft | None = None,
+    ) -> None:
         self.model: ModelCard = model.card
         self.context, self.slots = context.dimensions.context, context.dimensions.slots
         self.unified, self.threads = context.dimensions.unified, context.dimensions.threads
@@ -54,6 +67,10 @@ class Engine:
         self.template = self._open_template()
         self.warnings = self._warnings(options)
         self._scheduler = Scheduler(context, prefill_budget=options.prefill_budget, divisible=not model.card.recurrent)
+        self._adapters = self._scheduler.adapters = adapters
+        if draft is not None:
+            most = tuning.draft_tokens(options)
+            self._scheduler.speculation = Speculation(draft, most, self._scheduler.counters)
         self._weights, self._memory, self._deliver = model, context, deliver
         self._ids = itertools.count(1)
         self._wake = threading.Condition()
@@ -78,18 +95,22 @@ class Engine:
 
         A file that was never loaded is tried in a child process first (see `trial`); `cache_dir` remembers which.
         """
+        tuning.check(options)
         gguf_file.check_header(path)
         trial.verify(path, cache_dir)
-        model = Model.load(path, options, progress)
-        context = None
-        try:
-            context = Context(model, plan(model.card, options))
-            return cls(model, context, options, deliver)
-        except BaseException:
-            if context is not None:
-                context.close()
-            model.close()
-            raise
+        with ExitStack() as loaded:
+            model = Model.load(path, options, progress)
+            loaded.callback(model.close)
+            adapters = Adapters(model.pointer, options.loras)
+            context = Context(model, plan(model.card, options), options)
+            loaded.callback(context.close)
+            draft = None
+            if options.draft is not None:
+                draft = Draft.load(Path(options.draft), model, context.dimensions, options)
+                loaded.callback(draft.close)
+            engine = cls(model, context, options, deliver, adapters, draft)
+            loaded.pop_all()
+            return engine
 
     def submit(self, request: Request) -> int:
         """Queues `request`; its id, under which `deliver` gets exactly one Finished or Failed, as the last event.
@@ -98,6 +119,7 @@ class Engine:
         grammar that cannot be) and EngineFailed (the engine has ended) at once; then nothing was queued.
         """
         tokens = self._checked(request)
+        scales = self._adapters.scales(request.adapters)
         shown = shown_tokens(self.vocabulary, request.shown)
         text = TextStream(ShownPieces(self.vocabulary, shown) if shown else self.vocabulary, request.stop)
         constraint = make_constraint(self.vocabulary, request.sampling, shown)
@@ -107,9 +129,10 @@ class Engine:
             refusal = self._broken or (_ended() if self._closing else None)
             if refusal is None:
                 identity = next(self._ids)
-                self._arrived.append(
-                    Sequence(identity, request, tokens, sampler, constraint, text, self.vocabulary.ends, limit)
-                )
+                sequence = Sequence(identity, request, tokens, sampler, constraint, text, self.vocabulary.ends, limit)
+                sequence.adapters = scales
+                sequence.salt = request.salt if scales == self._adapters.default else f"{request.salt}\0{scales}"
+                self._arrived.append(sequence)
                 self._live.add(identity)
                 self._wake.notify()
                 return identity
@@ -220,10 +243,11 @@ class Engine:
 
     def _warnings(self, options: EngineOptions) -> tuple[str, ...]:
         found = [self.template.warning] if self.template.warning else []
-        if self.context > self.model.context_train > 0:
+        trained = self.model.context_train
+        if self.context > tuning.reach(trained, options) > 0:
             found.append(
-                f"The context of {self.context} tokens is more than the {self.model.context_train} that the model "
-                "was trained on: answers get worse beyond that."
+                f"The context of {self.context} tokens is more than the {trained} that the model was trained on: "
+                "answers get worse beyond that."
             )
         usual = min(self.model.context_train, DEFAULT_CONTEXT)
         if options.context is None and self.context < usual:
@@ -282,6 +306,8 @@ class Engine:
         scheduler.active.clear()
         scheduler.queue.clear()
         self._hand_out([(sequence.id, Failed(error)) for sequence in sorted(pending, key=lambda one: one.id)])
+        if scheduler.speculation is not None:
+            scheduler.speculation.close()
         self._memory.close()
         self._weights.close()
 

@@ -28,6 +28,8 @@ _binding: ModuleType | None = None
 class Log:
     """llama.cpp's log lines: the last ones kept as reasons, warnings and worse passed on to stderr.
 
+    `sizes` are the lines about buffers and layers of everything that was loaded in this process.
+
     The callback object must live as long as the library: llama.cpp keeps its address, and calling a collected one
     kills the process.
     """
@@ -35,6 +37,7 @@ class Log:
     def __init__(self, binding: ModuleType, *, everything: bool = False) -> None:
         self.everything = everything
         self._lines: deque[tuple[int, str]] = deque(maxlen=_KEPT_LINES)
+        self.sizes: list[str] = []
         self._level = 0
         self._callback: object = binding.llama_log_callback(self._receive)
         binding.llama_log_set(self._callback, None)
@@ -62,6 +65,8 @@ class Log:
                 self._lines[-1] = (level, self._lines[-1][1] + line)
                 line = ""
         self._level = level
+        if (" size = " in line and "MiB" in line) or "offloaded" in line:
+            self.sizes.append(line.rstrip("\n"))
         if line.strip(" .\n"):
             self._lines.append((level, line.rstrip("\n")))
             if self.everything or level in (_LEVEL_WARNING, _LEVEL_ERROR):

@@ -10,12 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 from llama_orch import machine
-from llama_orch.engine import gguf_file, library
+from llama_orch.engine import gguf_file, library, offload
 from llama_orch.engine.recommended import recommended_sampling
 from llama_orch.engine.records import EngineOptions, LoadProgress, Sampling
 from llama_orch_utils.errors import EngineFailed
 
 _F16_BYTES = 2
+_NO_VOCABULARY = 0  # LLAMA_VOCAB_TYPE_NONE (llama.h)
 _CHECKED_BELOW = 32 * 2**20
 """Weights up to this many bytes are searched for NaN at every load: it costs some milliseconds."""
 
@@ -62,19 +63,22 @@ class Model:
                 hint="orch config set gpu_layers 0",
             )
         params = lib.llama_model_default_params()
-        params.n_gpu_layers = options.gpu_layers
+        held = offload.apply(lib, params, options)
         params.use_extra_bufts = options.extra_buffers
         params.check_tensors = options.check_tensors or size < _CHECKED_BELOW
         report = _progress_callback(lib, progress)
         params.progress_callback = report
         log.clear()
         pointer = lib.llama_model_load_from_file(os.fsencode(path), params)
+        del held
         if not pointer:
             reason = log.reason() or "llama.cpp gives no reason"
+            short = offload.is_shortage(log.last_words())
             raise EngineFailed(
                 f"{path} cannot be loaded: {reason}.".replace("..", "."),
                 last_words=log.last_words(),
-                hint=f"fetch the model again, then: orch models link {path}",
+                hint=offload.LESS if short else f"fetch the model again, then: orch models link {path}",
+                code=offload.OUT_OF_MEMORY if short else None,
             )
         return cls._usable(lib, pointer, path)
 
@@ -83,6 +87,9 @@ class Model:
         if not lib.llama_model_has_decoder(pointer) or lib.llama_model_has_encoder(pointer):
             lib.llama_model_free(pointer)
             raise EngineFailed(f"{path} is an encoder: it cannot generate text.", hint="orch models ls")
+        if lib.llama_vocab_type(lib.llama_model_get_vocab(pointer)) == _NO_VOCABULARY:
+            lib.llama_model_free(pointer)  # llama.cpp ends the process at the first text
+            raise EngineFailed(f"{path} has no tokenizer: it cannot read a text.", hint="orch models ls")
         try:
             return cls(lib, pointer, path)
         except BaseException:
@@ -112,6 +119,7 @@ def _check_memory(path: Path, size: int, options: EngineOptions) -> None:
         raise EngineFailed(
             f"{path} needs about {size / 2**30:.1f} GiB of memory for its weights; {available / 2**30:.1f} are free.",
             hint="close other programs, or link a smaller quantisation: orch models link FILE",
+            code=offload.OUT_OF_MEMORY,
         )
 
 

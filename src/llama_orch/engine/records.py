@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llama_orch_utils.errors import OrchError
+from llama_orch_utils.targets.local import FlashAttention, RopeScaling, Split
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -17,18 +18,38 @@ class EngineOptions:
     """How a model is loaded. `None` means: chosen from the model and the machine.
 
     `context` is tokens per sequence, `slots` how many sequences decode at once, `threads` CPU threads,
-    `gpu_layers` layers on the GPU (-1 all), `batch` rows of one llama_decode, `micro_batch` of one graph,
-    `prefill_budget` prompt tokens mixed into one step while others decode. `unified` True: one KV buffer for all
-    sequences, which share the cells of a common prefix; False: a stream per sequence, where a prefix is copied once
-    it is computed (faster from 8 sequences on, and takes `context` x `slots` cells); None: streams where they fit.
+    `gpu_layers` layers on the GPUs (-1 all), `devices` those GPUs by ggml's names (empty: all there are), `split` how
+    they share the model and `tensor_split` the share of each. `room` are the bytes that are free where keys and values
+    will lie (None: main memory), `token_bytes` what they take for a token (None: as f16, by the model's card).
+
+    `batch` rows of one llama_decode, `micro_batch` of one graph, `prefill_budget` prompt tokens mixed into one step
+    while others decode. `unified` True: one KV buffer for all sequences, which share the cells of a common prefix;
+    False: a stream per sequence, where a prefix is copied once it is computed (faster from 8 sequences on, and takes
+    `context` x `slots` cells); None: streams where they fit.
     `extra_buffers` lets ggml repack weights for the CPU's matrix units (`use_extra_bufts`); the smoke test turns it
     off where that crashes. `check_tensors` searches all weights for NaN while loading (small models: always).
+    Cache types, flash attention, `rope_*`, `loras`, `draft` and `projector` are as in `WorkerSettings`.
     """
 
     context: int | None = None
     slots: int | None = None
     threads: int | None = None
     gpu_layers: int = 0
+    devices: tuple[str, ...] = ()
+    room: int | None = None
+    token_bytes: int | None = None
+    split: Split | None = None
+    tensor_split: tuple[float, ...] = ()
+    cache_type_k: str | None = None
+    cache_type_v: str | None = None
+    flash_attention: FlashAttention = "auto"
+    rope_scaling: RopeScaling | None = None
+    rope_scale: float | None = None
+    yarn_original_context: int | None = None
+    loras: tuple[tuple[str, float], ...] = ()
+    draft: str | None = None
+    draft_tokens: int | None = None
+    projector: str | None = None
     batch: int = 2048
     micro_batch: int = 512
     prefill_budget: int = 512
@@ -98,7 +119,8 @@ class Request:
     `stop` strings end the answer and are never part of it, nor is any beginning of one. `cache` says whether the
     prompt may use cells of earlier requests and leave its own for later ones. `shown` are control tokens by name
     (`<|python_tag|>`) whose text is part of the answer's; names that are no control token of the model do nothing, and
-    a token that ends generations still ends this one.
+    a token that ends generations still ends this one. `salt` is whose cells those are: requests share them only with
+    others of the same salt. `adapters` are scales of LoRA adapters by number, the others 0; None: as they were loaded.
     """
 
     tokens: Sequence[int]
@@ -107,6 +129,8 @@ class Request:
     stop: tuple[str, ...] = ()
     cache: bool = True
     shown: tuple[str, ...] = ()
+    salt: str = ""
+    adapters: Mapping[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +156,17 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end. `stop` is the string that ended it, None for an end-of-turn token. Counts are exact."""
+    """The end. `stop` is the string that ended it, None for an end-of-turn token. Counts are exact.
+
+    `begun`: it had a place in the batch; a request that was cancelled before has cost nothing.
+    """
 
     reason: FinishReason
     prompt_tokens: int
     cached_tokens: int
     output_tokens: int
     stop: str | None = None
+    begun: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,11 +50,11 @@ class Residency:
         """Cells that no eviction can free."""
         return self._ledger.count(r.cells[: r.ready] for r in self.residents if r.active)
 
-    def match(self, prompt: NDArray[np.int32]) -> Match | None:
-        """The resident with the longest common prefix; what is ready counts first, then what is planned."""
+    def match(self, prompt: NDArray[np.int32], salt: str = "") -> Match | None:
+        """The resident of this salt with the longest common prefix: ready tokens count first, then planned ones."""
         best: Match | None = None
         for resident in self.residents:
-            if not resident.planned:
+            if not resident.planned or resident.salt != salt:
                 continue
             found = compare(resident, prompt, divisible=self._divisible)
             if found and (best is None or (found.planned, found.ready) > (best.planned, best.ready)):
@@ -66,10 +66,12 @@ class Residency:
         idle = [resident for resident in self.residents if not resident.active]
         return min(idle, key=lambda resident: (resident is avoid, resident.ready > 0, resident.used), default=None)
 
-    def occupy(self, resident: Resident, prompt: NDArray[np.int32], length: int) -> None:
+    def occupy(self, resident: Resident, prompt: NDArray[np.int32], length: int, salt: str = "") -> None:
         """A request takes `resident`, whose first `length` tokens are the prompt's, and plans the rest."""
+        assert not length or resident.salt == salt, "nobody is given another's tokens"
         self.cut(resident, length)
         resident.active = True
+        resident.salt = salt
         resident.tokens[: len(prompt)] = prompt
         resident.planned = len(prompt)
         self.touch(resident)
@@ -79,6 +81,7 @@ class Residency:
         self.empty(target)
         self._streams.copy_prefix(source.id, target.id, length)
         target.tokens[:length] = source.tokens[:length]
+        target.salt = source.salt
         if self._streams.shares_cells:
             target.cells[:length] = source.cells[:length]
             self._ledger.share(target.cells[:length])
@@ -98,6 +101,12 @@ class Residency:
         else:
             resident.cells[start:stop] = self._ledger.take(count)
         resident.ready = stop
+
+    def record(self, resident: Resident, token: int) -> None:
+        """`token`, whose cell was computed with a batch already, belongs to `resident`."""
+        resident.tokens[resident.ready] = token
+        self.extend(resident, 1)
+        resident.planned = resident.ready
 
     def cut(self, resident: Resident, length: int) -> None:
         """Forgets what `resident` has beyond its first `length` tokens."""

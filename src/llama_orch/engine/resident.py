@@ -19,7 +19,8 @@ class Resident:
     """One sequence id and what it holds: `tokens[:ready]` lie in `cells[:ready]`; up to `planned` will follow.
 
     `active` while a request owns it; `used` is the tick of its last use. `mark`: the logits after the first
-    `mark_length` tokens, so that the same prompt again needs no computation, and gets the same bits.
+    `mark_length` tokens, so that the same prompt again needs no computation, and gets the same bits. `salt` is whose
+    tokens they are: no prompt with another salt is given any of them.
     """
 
     id: int
@@ -31,6 +32,7 @@ class Resident:
     used: int = 0
     mark: NDArray[np.float32] | None = None
     mark_length: int = 0
+    salt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

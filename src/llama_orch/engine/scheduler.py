@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from llama_orch.engine.adapters import Adapters, Scales
+    from llama_orch.engine.speculation import Speculation
+
     Row = NDArray[np.float32]
 
 _NO_CELLS, _ABORTED = 1, 2  # llama_decode's positive codes (llama.h)
@@ -55,6 +58,10 @@ class Scheduler:
         self._divisible = divisible
         self._events: list[tuple[int, Event]] = []
         self._hand_out: Callable[[list[tuple[int, Event]]], None] | None = None
+        self.speculation: Speculation | None = None
+        self.adapters: Adapters | None = None
+        self._scales: Scales = ()
+        self._guessing = False
         self._flight = threading.Lock()
         self._in_flight: set[int] = set()
 
@@ -141,7 +148,9 @@ class Scheduler:
             prefills = [s for s in self.active if s.phase is Phase.PREFILL]
             if not decodes and not prefills:
                 return
-            work = self._composer.compose(decodes, prefills)
+            if self.adapters:
+                decodes, prefills = self._adapted(self.adapters, decodes, prefills)
+            work = self._speculate(decodes, prefills) or self._composer.compose(decodes, prefills)
             if self.batch.rows == 0:
                 self._preempt_youngest()
                 continue
@@ -152,6 +161,26 @@ class Scheduler:
             self._recover(code, work)
             if code != _NO_CELLS:
                 return
+
+    def _adapted(
+        self, adapters: Adapters, decodes: list[Sequence], prefills: list[Sequence]
+    ) -> tuple[list[Sequence], list[Sequence]]:
+        """Those whose adapters have their turn, which is set: who wants others cannot be in the same batch."""
+        wanted = list(dict.fromkeys(s.adapters for s in sorted((*decodes, *prefills), key=lambda one: one.id)))
+        last = wanted.index(self._scales) if self._scales in wanted else -1
+        scales = self._scales = wanted[(last + 1) % len(wanted)]
+        adapters.apply(self.context.pointer, scales)
+        return [s for s in decodes if s.adapters == scales], [s for s in prefills if s.adapters == scales]
+
+    def _speculate(self, decodes: list[Sequence], prefills: list[Sequence]) -> Work | None:
+        """The batch of a lone answer with guesses behind its next token; None where there are none."""
+        self._guessing = self.speculation is not None and len(decodes) == 1 and not prefills
+        if not self._guessing or self.speculation is None or decodes[0].resident is None:
+            return None
+        ready = decodes[0].resident.ready
+        room = min(self.residency.free_cells, self.context.dimensions.context - ready) - 1
+        guesses = self.speculation.propose(decodes[0], room)
+        return self._composer.verify(decodes[0], guesses) if guesses else None
 
     def _decoding(self) -> list[Sequence]:
         """The sequences with a token to compute, after room was made for them."""
@@ -191,6 +220,20 @@ class Scheduler:
                 self._begin(sequence)
                 self._mark(sequence, logits[row])
             self._sample(sequence, logits[row])
+            if self._guessing:
+                self._check(sequence, work.proposed.get(sequence.id, []), logits)
+
+    def _check(self, sequence: Sequence, guesses: list[int], logits: NDArray[np.float32]) -> None:
+        """Guesses count as long as each is what was sampled; behind the first other one, the cells are taken back."""
+        right, resident = 0, sequence.resident
+        while right < len(guesses) and sequence.resident is not None and sequence.next_token == guesses[right]:
+            self.residency.record(sequence.resident, guesses[right])
+            right += 1
+            self._sample(sequence, logits[right])
+        if resident is not None and guesses:
+            self.residency.restore(resident)
+        if self.speculation is not None:
+            self.speculation.learn(1 + right)
 
     def _begin(self, sequence: Sequence) -> None:
         sequence.phase = Phase.DECODE

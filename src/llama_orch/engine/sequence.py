@@ -35,7 +35,8 @@ class Sequence:
     """A request and its state.
 
     `tokens` are what has to be in the cells before the next one can be sampled: the prompt, and after a preemption
-    also what was generated until then.
+    also what was generated until then. `salt` is whose cells it may share,
+    `adapters` the scales of the model's LoRA adapters.
     """
 
     id: int
@@ -59,6 +60,8 @@ class Sequence:
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     arrived: float = field(default_factory=perf_counter)
     queue_seconds: float | None = None
+    salt: str = ""
+    adapters: tuple[float, ...] = ()
 
     @property
     def prompt_length(self) -> int:
@@ -114,7 +117,8 @@ class Sequence:
         rest = "" if reason == "cancelled" else self.text.flush()
         if rest or (self.logprobs and reason != "cancelled"):
             self._emit(rest, events)
-        finished = Finished(reason, self.prompt_length, self.cached, len(self.output), stop)
+        begun = self.queue_seconds is not None
+        finished = Finished(reason, self.prompt_length, self.cached, len(self.output), stop, begun)
         events.append((self.id, finished))
 
     def _emit(self, text: str, events: list[tuple[int, Event]]) -> None:

@@ -24,17 +24,12 @@ from pathlib import Path
 from llama_orch.engine import library
 
 _SECONDS = 120
-_MEMORY = "engine-smoke.json"
 _ROWS = 40
 """Rows of the prompt: more than the 32 from which matrix units take over from vector ones."""
 _TOLERANCE = 0.05
 FAULTS = ("extra-buffers", "always")
-_FLAGS = "-U__AMX_TILE__ -U__AMX_INT8__ -U__AMX_BF16__"
-REBUILD = (
-    f'CMAKE_ARGS=\'-DCMAKE_C_FLAGS="{_FLAGS}" -DCMAKE_CXX_FLAGS="{_FLAGS}"\' '
-    "pip install --force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
-)
-"""The command that builds a library without the instructions that the compiler gets wrong."""
+REBUILD = "orch engine build --backend cpu"
+"""The command that builds, beside it, a library without what the compiler gets wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +52,7 @@ def verdict(cache_dir: Path, fault: str = "") -> Verdict:
     is not installed.
     """
     key = _key(fault)
-    memory = cache_dir / _MEMORY
+    memory = cache_dir / _memory()
     known = _recall(memory, key)
     if known is None:
         known = _try(fault)
@@ -121,6 +116,12 @@ def _cpu() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))
 
 
+def _memory() -> str:
+    """The file that remembers; one for each place of a library, so that several engines do not forget one another."""
+    place = str(library.files()[0].parent)
+    return f"engine-smoke-{hashlib.sha256(os.fsencode(place)).hexdigest()[:12]}.json"
+
+
 def _recall(memory: Path, key: str) -> Verdict | None:
     try:
         found = json.loads(memory.read_text())
@@ -172,7 +173,13 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--extra-buffers", type=int, choices=(0, 1), default=1)
     parser.add_argument("--fault", choices=FAULTS)
+    parser.add_argument("--verdict", action="store_true", help="be the one who asks: print the verdict as JSON")
     arguments = parser.parse_args()
+    if arguments.verdict:
+        from llama_orch_utils.config import paths
+
+        sys.stdout.write(json.dumps(asdict(verdict(paths.ensure_private(paths.cache_dir())))) + "\n")
+        return
     library.no_core_file()
     if arguments.fault == "always" or (arguments.fault and arguments.extra_buffers):
         os.kill(os.getpid(), signal.SIGILL)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One model of the store, briefly and in full."""
+"""One model of the store, briefly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from llama_orch.models.held_file import HeldFile
 
 DEMO_ID = "orch-demo"
 DEMO_PATH = Path(__file__).parent / "demo" / "orch-demo.gguf"
@@ -12,7 +15,13 @@ DEMO_PATH = Path(__file__).parent / "demo" / "orch-demo.gguf"
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A model by name: `size` in bytes, `digest` the SHA-256 in hex (None: not computed), `linked_at` ISO 8601 UTC."""
+    """A model by name.
+
+    `path` is what llama.cpp opens: the GGUF, or the first part of a split one, beside which the others lie under the
+    names that llama.cpp looks for. `parts` are all files of the weights in order, `projector` the one for pictures.
+    `size` in bytes of all of them, `digest` the SHA-256 in hex of `path` (None: not computed), `linked_at` when it came
+    into the store (ISO 8601, UTC), `source` where it came from, `owned` whether the store may delete some of `files`.
+    """
 
     id: str
     path: Path
@@ -20,23 +29,21 @@ class StoredModel:
     digest: str | None = None
     demo: bool = False
     linked_at: str | None = None
+    parts: tuple[Path, ...] = ()
+    projector: Path | None = None
+    source: str | None = None
+    licence: str | None = None
+    owned: bool = False
+    files: tuple[HeldFile, ...] = field(default=(), compare=False)  # a touched file is no other model
 
+    def __post_init__(self) -> None:
+        if not self.parts:
+            object.__setattr__(self, "parts", (self.path,))
 
-@dataclass(frozen=True, slots=True)
-class ModelDetails:
-    """A model with what its GGUF metadata says. `parameters` counts weights; `context` is what it was trained for."""
-
-    model: StoredModel
-    architecture: str
-    name: str | None
-    parameters: int
-    quantisation: str
-    context: int | None
-    chat_template: bool
-    licence: str | None
-    layers: int | None
-    embedding: int | None
-    vocabulary: int | None
+    @property
+    def opens(self) -> str:
+        """The path to hand to llama.cpp: symbolic links are followed, but for a split GGUF, whose names matter."""
+        return os.path.realpath(self.path) if len(self.parts) == 1 else os.path.abspath(self.path)  # noqa: PTH100 - a string is wanted
 
 
 def demo_model() -> StoredModel:

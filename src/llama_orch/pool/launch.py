@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from llama_orch.models.stored_model import StoredModel
+from llama_orch.pool import load_settings
 from llama_orch.pool import lock as locks
 from llama_orch.pool.health import Health, ask
 from llama_orch.pool.place import Place, place_of
@@ -15,7 +16,6 @@ from llama_orch_utils.targets.local import LoadEvent, LoadListener, LocalWorker,
 
 STALL_SECONDS = 130.0
 """How long to wait for somebody else's worker that makes no progress: a little longer than its starter does."""
-_SETTINGS = ("context", "slots", "threads", "gpu_layers")
 
 
 def find_or_start(model: StoredModel, settings: WorkerSettings, listener: LoadListener) -> LocalWorker:
@@ -24,6 +24,7 @@ def find_or_start(model: StoredModel, settings: WorkerSettings, listener: LoadLi
     A setting that is None is met by any value; a worker with other settings is left alone, and a second one is started
     beside it. Raises ConfigError, EngineFailed, TargetTimeout.
     """
+    settings = load_settings.settled(settings)
     place = place_of(model, settings)
     found = _running(place, model, settings) or _compatible(place, model, settings)
     if found is not None:
@@ -72,8 +73,7 @@ def _compatible(place: Place, model: StoredModel, settings: WorkerSettings) -> L
         record, health = read(sibling), ask(sibling.socket)
         if record is None or health is None or not _serves(health, model):
             continue
-        wishes = {name: getattr(settings, name) for name in _SETTINGS}
-        if all(wish in (None, getattr(record, name), health.number(name)) for name, wish in wishes.items()):
+        if load_settings.met(settings, record, health):
             return _running(sibling, model, settings)
     return None
 

@@ -82,9 +82,10 @@ def place_of(model: StoredModel, settings: WorkerSettings) -> Place:
             code="model_missing",
         ) from error
     from llama_orch import __version__
+    from llama_orch.pool import load_settings
 
     file = (os.path.realpath(model.path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-    asked = (settings.context, settings.slots, settings.threads, settings.gpu_layers)
+    asked = load_settings.identity(load_settings.settled(settings))
     return Place(folder(), f"{_digest(model.id, *file, __version__)[:14]}-{_digest(*asked)[:8]}")
 
 

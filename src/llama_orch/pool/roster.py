@@ -77,6 +77,10 @@ def _look(place: Place) -> WorkerRecord | None:
         active=health.number("active") or 0,
         queued=health.number("queued") or 0,
         expires_in=facts.get("expires_in"),
+        layers_gpu=health.number("layers_gpu"),
+        layers_total=health.number("layers_total"),
+        devices=tuple(facts["devices"]) if "devices" in facts else None,
+        memory=facts.get("memory"),
     )
 
 

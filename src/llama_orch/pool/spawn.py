@@ -4,30 +4,30 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any, cast
 
+from llama_orch.engines import runtime
+from llama_orch.engines.runtime import Runtime
 from llama_orch.models.stored_model import StoredModel
+from llama_orch.pool import load_settings
 from llama_orch.pool.last_words import last_words, open_log
 from llama_orch.pool.lock import WorkerLock
 from llama_orch.pool.place import Place
-from llama_orch_utils.errors import ConfigError, EngineFailed, TargetTimeout
+from llama_orch_utils.errors import EngineFailed, TargetTimeout
 from llama_orch_utils.targets.local import LoadEvent, LoadListener, LocalWorker, WorkerSettings
 
 STALL_SECONDS = 120.0
 """A load that says nothing for this long has got stuck."""
 
-_NEEDED = ("llama_cpp", "numpy", "jinja2", "llguidance", "uvicorn")
 _SECRET = re.compile(r"(^|_)(KEYS?|TOKENS?|SECRETS?|PASSWORDS?|PASSWD|PASS|CREDENTIALS?)(_|$)", re.IGNORECASE)
 
 _lifelines: dict[str, int] = {}
@@ -42,7 +42,7 @@ def start(
     Raises ConfigError (the engine is not installed, the log cannot be written), EngineFailed with the worker's last
     words, TargetTimeout after STALL_SECONDS without a sign. Whatever interrupts the waiting ends the worker.
     """
-    check_installed()
+    check_installed(settings.engine)
     listener(LoadEvent("starting", f"starting {model.id}"))
     process = spawn(place, model, settings, lock)
     try:
@@ -63,21 +63,20 @@ def start(
     )
 
 
-def environment() -> dict[str, str]:
-    """The environment of a worker: ours without what looks like a secret, and with an absolute home."""
+def environment(engine: Runtime | None = None) -> dict[str, str]:
+    """The variables of a worker: ours without what looks like a secret, with an absolute home, for its `engine`.
+
+    None: the engine in use.
+    """
     clean = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
     if clean.get("ORCH_HOME"):
         clean["ORCH_HOME"] = os.path.abspath(os.path.expanduser(clean["ORCH_HOME"]))  # noqa: PTH100, PTH111
-    return clean
+    return (engine or runtime.runtime()).environment(clean)
 
 
-def check_installed() -> None:
-    """Raises ConfigError where the engine is not installed; imports nothing."""
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"the local engine is not installed ({', '.join(missing)})", hint="pip install 'llama-orch[local]'"
-        )
+def check_installed(engine: str | None = None) -> None:
+    """Raises ConfigError where `engine` (None: the one in use) is not there; imports nothing."""
+    runtime.check(engine)
 
 
 def spawn(place: Place, model: StoredModel, settings: WorkerSettings, lock: WorkerLock) -> subprocess.Popen[bytes]:
@@ -85,24 +84,27 @@ def spawn(place: Place, model: StoredModel, settings: WorkerSettings, lock: Work
 
     With a keep-alive of 0 it ends when this process does, however that ends. Raises ConfigError, EngineFailed.
     """
+    engine = runtime.runtime(settings.engine)
+    variables = environment(engine)
     log = open_log(place.log)
     handed = [lock.descriptor]
-    command = _command(place, model, settings, lock)
+    command = engine.command("llama_orch.worker", *_arguments(place, model, settings, lock))
     if settings.keep_alive == 0:
         reading = _lifeline(place.key)
         handed.append(reading)
         command += ["--lifeline-fd", str(reading)]
     try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            cwd="/",
-            env=environment(),
-            start_new_session=True,  # ^C in the terminal is not for it
-            pass_fds=handed,
-        )
+        with engine.held() as hold:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd="/",
+                env=variables,
+                start_new_session=True,  # ^C in the terminal is not for it
+                pass_fds=handed if hold is None else [*handed, hold],
+            )
     except OSError as error:
         raise EngineFailed(f"cannot start the worker process: {error.strerror}", code="spawn_failed") from error
     finally:
@@ -111,15 +113,11 @@ def spawn(place: Place, model: StoredModel, settings: WorkerSettings, lock: Work
             os.close(descriptor)
 
 
-def _command(place: Place, model: StoredModel, settings: WorkerSettings, lock: WorkerLock) -> list[str]:
-    command = [sys.executable, "-P", "-m", "llama_orch.worker", "--socket", str(place.socket)]
-    command += ["--model", os.path.realpath(model.path), "--name", model.id, "--log", str(place.log)]
-    command += ["--keep-alive", str(settings.keep_alive), "--lock-fd", str(lock.descriptor)]
-    for name in ("context", "slots", "threads", "gpu_layers"):
-        value = getattr(settings, name)
-        if value is not None:
-            command += [f"--{name.replace('_', '-')}", str(value)]
-    return [*command, "--demo"] if model.demo else command
+def _arguments(place: Place, model: StoredModel, settings: WorkerSettings, lock: WorkerLock) -> list[str]:
+    found = ["--socket", str(place.socket), "--model", model.opens, "--name", model.id]
+    found += ["--log", str(place.log), "--keep-alive", str(settings.keep_alive), "--lock-fd", str(lock.descriptor)]
+    found += load_settings.arguments(load_settings.settled(settings))
+    return [*found, "--demo"] if model.demo else found
 
 
 def cut_lifeline(place: Place) -> None:

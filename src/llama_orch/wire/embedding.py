@@ -41,7 +41,8 @@ class EmbeddingWish:
 class Vectors:
     """One vector for each input, as little-endian IEEE 754 binary32; what they took, and how long (seconds).
 
-    `model` is its name as the answer has it, `cut` how many inputs were too long and were cut.
+    `model` is its name as the answer has it, `cut` how many inputs were too long and were cut, `cost` what it costs in
+    micro-euros (None: nobody charges).
     """
 
     model: str
@@ -49,6 +50,7 @@ class Vectors:
     prompt_tokens: int
     seconds: float = 0.0
     cut: int = 0
+    cost: int | None = None
 
 
 def numbers(row: bytes) -> str:

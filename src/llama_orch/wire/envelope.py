@@ -3,8 +3,9 @@
 
 `{"error": {"message", "type", "param", "code", "hint", …}}`. What else stands in it, by `code`:
 context_length_exceeded: `limit`, `asked` · unsupported: `capability` · model_not_found: `near_misses` ·
-rate_limited: `retry_after` · insufficient_credits: `balance`, `affordable_max_tokens` · budget_exceeded: `limit_source`
-· timeout: `phase`, `seconds`. An engine's last words and an answer's text stay on the server.
+rate_limited: `retry_after` · insufficient_credits, budget_exceeded: `limit_source`, `balance`, `affordable_max_tokens`,
+and the same three in `metadata`, as OpenRouter has them · timeout: `phase`, `seconds`. An engine's last words and an
+answer's text stay on the server.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _DATA = (
     "phase",
     "seconds",
 )
+_METADATA = ("limit_source", "balance", "affordable_max_tokens")
+_PAYMENT_REQUIRED = 402
 _TYPES: Mapping[int, str] = {
     401: "authentication_error",
     402: "insufficient_quota",
@@ -57,6 +60,8 @@ def render(error: OrchError) -> bytes:
         value = getattr(error, name, None)
         if value is not None:
             members[name] = value
+    if error.status == _PAYMENT_REQUIRED:
+        members["metadata"] = {name: getattr(error, name, None) for name in _METADATA}
     return json.dumps({"error": members}, ensure_ascii=False).encode("utf-8", "replace")
 
 

@@ -17,6 +17,13 @@ _DATA: dict[str, Schema] = {
     "balance": _COUNT,
     "affordable_max_tokens": _COUNT,
     "limit_source": TEXT,
+    "metadata": answer_object(
+        {
+            "limit_source": any_of(TEXT, NULL),
+            "balance": any_of(_COUNT, NULL),
+            "affordable_max_tokens": any_of(_COUNT, NULL),
+        }
+    ),
     "phase": TEXT,
     "seconds": _NUMBER,
 }

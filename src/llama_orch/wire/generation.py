@@ -137,8 +137,9 @@ class Generation:
 
     `prompts` has one member, more only where a dialect takes a batch; each gets `n` answers, and choice `i` of the
     answer belongs to prompt `i // n`; without any prompt nothing is generated. `echo` puts the prompt's text in front
-    of each answer. `context` is how many tokens a sequence must hold (None: as many as there are). `repeats` is for the
-    dialect alone: what its answer repeats of the request.
+    of each answer. `context` is how many tokens a sequence must hold (None: as many as there are). `adapters` are
+    scales of LoRA adapters by number, all others 0 (None: as they were loaded). `repeats` is for the dialect alone:
+    what its answer repeats of the request.
 
     For errors, JSON pointers into the dialect's own body: `schema_at` to the schema, `prompt_at` to the prompt (to the
     list, where there are several), `context_at` to `context`.
@@ -160,6 +161,7 @@ class Generation:
     context_at: str = ""
     tools: ToolWish | None = None
     thinking: Thinking | None = None
+    adapters: Mapping[int, float] | None = None
     repeats: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 

@@ -2,7 +2,8 @@
 """What a request took, told by a worker to the gateway that asked for it by the header `x-orch-receipt: 1`.
 
 A whole answer carries it as the header `x-orch-receipt`, a stream as its last bytes: one line that begins with
-`MARK`. The gateway takes it away again: clients never see it.
+`MARK`. The head of a stream carries a first one, with the prompt's counts. The gateway takes them away again: clients
+never see them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ MARK = b": x-orch-receipt "
 class Receipt:
     """Token counts are exact. Seconds: waiting for a place, to the first token, between tokens (median), in all.
 
-    `outcome` is stop, length, tool_calls, or an error's code.
+    `outcome` is stop, length, tool_calls, or an error's code. A prompt that was never begun counts nothing.
+    `gpu_microseconds` is how long the engine was at it.
     """
 
     prompt_tokens: int = 0
@@ -29,6 +31,7 @@ class Receipt:
     token_seconds: float = 0.0
     total_seconds: float = 0.0
     outcome: str = ""
+    gpu_microseconds: int = 0
 
 
 def render(receipt: Receipt) -> bytes:

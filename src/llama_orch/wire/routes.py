@@ -11,7 +11,19 @@ from typing import Literal, cast
 from llama_orch.wire.dialect import Dialect
 
 Job = Literal[
-    "health", "metrics", "models", "model", "generate", "count", "embed", "rerank", "tokenize", "detokenize", "template"
+    "health",
+    "metrics",
+    "models",
+    "model",
+    "generate",
+    "count",
+    "embed",
+    "rerank",
+    "tokenize",
+    "detokenize",
+    "template",
+    "cancel",
+    "running",
 ]
 
 
@@ -35,6 +47,8 @@ _OLLAMA_GENERATE = "llama_orch.wire.ollama_generate:DIALECT"
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", "health"),
     Route("GET", "/metrics", "metrics"),
+    Route("POST", "/orch/cancel", "cancel"),
+    Route("GET", "/orch/running", "running"),
     Route("GET", "/v1/models", "models"),
     Route("GET", "/v1/models/*", "model"),
     Route("POST", "/v1/chat/completions", "generate", _CHAT),

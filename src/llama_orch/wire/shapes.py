@@ -12,6 +12,7 @@ TEXT: Schema = {"type": "string"}
 FLAG: Schema = {"type": "boolean"}
 OBJECT: Schema = {"type": "object"}
 NULL: Schema = {"type": "null"}
+COST: Schema = {"type": "integer", "minimum": 0, "description": "micro-euros; only where requests are charged"}
 
 
 def text(*, shortest: int = 0, longest: int | None = None, pattern: str | None = None) -> Schema:

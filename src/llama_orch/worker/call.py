@@ -8,7 +8,9 @@ import secrets
 
 from llama_orch.wire import receipt
 from llama_orch.wire.receipt import Receipt
+from llama_orch.worker import terms
 from llama_orch.worker.replies import Receive, Scope, Send, header, reply
+from llama_orch.worker.terms import Terms
 from llama_orch_utils.types import Usage
 
 MODEL = b"x-orch-model"
@@ -31,11 +33,16 @@ class Call:
         resolved = header(scope, MODEL) if trusted else None
         self.resolved = None if resolved is None else resolved.decode("utf-8", "replace")
         self.wants_receipt = trusted and header(scope, receipt.HEADER) == b"1"
+        self.trusted = trusted
         self.status = 0
         self.note = ""
         self.usage: Usage | None = None
         self.took: Receipt | None = None
         self._send = send
+
+    def terms(self) -> Terms:
+        """What the gateway says about money. Raises BadRequest for what makes no sense."""
+        return terms.read(self.scope) if self.trusted else terms.NONE
 
     async def send(self, message: Scope) -> None:
         """Sends, and remembers the status."""

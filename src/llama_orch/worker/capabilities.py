@@ -18,7 +18,7 @@ def of_engine(engine: Engine) -> tuple[str, ...]:
     template = engine.model.chat_template
     if template is not None:
         found.append("chat")
-        if "tools" in template:
+        if "tools" in template and engine.constrains:
             found.append("tools")
         if any(word in template for word in _THINKING):
             found.append("thinking")

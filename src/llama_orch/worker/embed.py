@@ -16,9 +16,11 @@ from llama_orch.wire.receipt import Receipt
 from llama_orch.wire.routes import Route, load
 from llama_orch.worker.admitted import admitted, worked
 from llama_orch.worker.call import Call
+from llama_orch.worker.count import reply_count
 from llama_orch.worker.replies import ClientGone
 from llama_orch.worker.service import Service
-from llama_orch_utils.errors import OrchError, RequestError, UnsupportedByTarget
+from llama_orch.worker.terms import Terms
+from llama_orch_utils.errors import InsufficientCredits, OrchError, RequestError, UnsupportedByTarget
 from llama_orch_utils.types import Usage
 
 if TYPE_CHECKING:  # numpy and llama.cpp come with the model
@@ -50,15 +52,23 @@ async def handle(service: Service, call: Call, route: Route) -> None:
     """Answers the call in the dialect of its route."""
     dialect = cast("PlainDialect[EmbeddingWish, Vectors]", load(route.dialect))
     begun = service.loop.time()
+    terms = call.terms()
     async with admitted(service, call) as body:
         embedder = _embedder(service)
         ready = await worked(service, body, lambda: _prepare(service, call, dialect.parse(body), embedder))
+        if terms.counts:
+            await reply_count(call, ready.tokens)
+            return
+        check_amount(terms, ready.tokens)
+        placed = service.loop.time()
         found = await computed(service, call, embedder, ready.texts, ready.wish.where) if ready.texts else None
         taken = service.loop.time() - begun
+        on_gpus = (service.loop.time() - placed) * service.gpus
 
         def render() -> bytes:
             rows = [] if found is None else _rows(found, ready.wish)
-            vectors = Vectors(ready.model, rows, ready.tokens, seconds=taken, cut=ready.cut)
+            cost = cost_of(terms, ready.tokens, on_gpus)
+            vectors = Vectors(ready.model, rows, ready.tokens, seconds=taken, cut=ready.cut, cost=cost)
             return dialect.answer(vectors, ready.wish)
 
         answer = await worked(service, body, render, heavy=ready.tokens > embedder.context)
@@ -66,7 +76,7 @@ async def handle(service: Service, call: Call, route: Route) -> None:
             log.info("%s: %d inputs were cut to %d tokens, as asked", call.id, ready.cut, embedder.context)
         told = [(CUT, str(ready.cut).encode())] if ready.cut else []
         call.usage = Usage(ready.tokens)
-        await call.reply(200, answer, told, took=receipt(ready.tokens, service.loop.time() - begun))
+        await call.reply(200, answer, told, took=receipt(ready.tokens, service.loop.time() - begun, on_gpus))
 
 
 async def computed(
@@ -120,9 +130,35 @@ async def _watching(call: Call, settle: Callable[[Exception], None]) -> AsyncGen
         watcher.cancel()
 
 
-def receipt(tokens: int, seconds: float) -> Receipt:
-    """What the request took, for the gateway."""
-    return Receipt(prompt_tokens=tokens, first_token_seconds=seconds, total_seconds=seconds, outcome="stop")
+def receipt(tokens: int, seconds: float, computing: float) -> Receipt:
+    """What the request took, for the gateway; `computing` are the GPU-seconds until the vectors were there."""
+    return Receipt(
+        prompt_tokens=tokens,
+        first_token_seconds=seconds,
+        total_seconds=seconds,
+        outcome="stop",
+        gpu_microseconds=_microseconds(computing),
+    )
+
+
+def cost_of(terms: Terms, tokens: int, computing: float) -> int | None:
+    """Micro-euros for vectors of so many tokens; None where nobody charges. Never more than was reserved."""
+    if terms.rates is None:
+        return None
+    cost = terms.rates.embedding_cost(tokens, _microseconds(computing))
+    return cost if terms.amount is None else min(cost, terms.amount)
+
+
+def check_amount(terms: Terms, tokens: int) -> None:
+    """Raises InsufficientCredits where the texts have more tokens than was reserved for."""
+    if terms.rates is not None and terms.amount is not None and terms.rates.embedding_cost(tokens) > terms.amount:
+        raise InsufficientCredits(
+            f"the texts have {tokens} tokens, more than was reserved for", hint="buy credits, or send less"
+        )
+
+
+def _microseconds(seconds: float) -> int:
+    return int(seconds * 1e6)
 
 
 def _embedder(service: Service) -> Embedder:

@@ -38,13 +38,14 @@ class Exchange:
         self._call = call
         self._streaming = False
         self._last_write = service.loop.time()
-        self._tally = Tally()
+        self._terms = call.terms()
+        self._tally = Tally(self._terms, service.gpus)
         self.mailbox = Mailbox(service.loop, service.options.stream_buffer, self._cancel)
         self._submission = Submission(service, self.mailbox)
         self._voices: list[Voice] = []
         self._stream: Stream
         self._running = 0
-        self._started = False
+        self._started = self._stopped = False
 
     async def run(self, body: bytes) -> None:
         """Answers. Raises the errors of the one tree while nothing has been sent, ClientGone if nobody listens."""
@@ -66,6 +67,22 @@ class Exchange:
             self._call.usage = self._tally.usage
             self._call.took = self._tally.receipt()
             self._call.note = self._call.note or self._tally.outcome
+
+    @property
+    def ticket(self) -> str:
+        """The name under which a gateway may cancel it; empty where it named none."""
+        return self._terms.ticket
+
+    def receipt(self) -> receipt.Receipt:
+        """What it took until now."""
+        return self._tally.receipt()
+
+    def stop(self) -> None:
+        """Ends it for a gateway that still listens: the answer becomes an error, whose receipt has the exact counts."""
+        if not self._stopped:
+            self._stopped = True
+            self._submission.stop()
+            self.mailbox.push(Signal.STOP)
 
     def ping(self, now: float, seconds: float) -> None:
         """Asks for a sign of life in the stream if nothing was sent for `seconds`."""
@@ -89,6 +106,8 @@ class Exchange:
             raise ClientGone
         generation, head = order.generation, self._head(order)
         self._tally.prompts([len(prompt.tokens) for prompt in order.prompts], generation.n)
+        if self._stopped:
+            raise _cancelled()
         self._streaming = generation.stream
         choices = range(len(order.requests))
         self._stream = self._dialect.stream(head, generation) if generation.stream else Collector(len(choices))
@@ -107,7 +126,7 @@ class Exchange:
         name = self._service.answer_name(generation.model, self._call.resolved)
         if self.mailbox.gone:
             raise ClientGone
-        return order(engine, generation, name)
+        return order(engine, generation, name, self._terms)
 
     def _head(self, order: Order) -> Head:
         sampling = order.sampling
@@ -120,7 +139,7 @@ class Exchange:
             await self._submission.go_on()
         assert isinstance(self._stream, Collector)
         logprobs = generation.sampling.logprobs is not None
-        whole = self._stream.whole(self._tally.usage, self._tally.timing(), logprobs=logprobs)
+        whole = self._stream.whole(self._tally.final(), self._tally.timing(), logprobs=logprobs)
         took = self._tally.receipt()
         await self._call.reply(200, self._dialect.answer(head, whole, generation), took=took)
 
@@ -132,7 +151,7 @@ class Exchange:
                 if self._running:
                     self._frames(await self.mailbox.take(), frames)
                 else:  # there was no prompt: there is no answer either
-                    frames.append(self._stream.start(self._tally.usage) + self._stream.end(self._tally.usage))
+                    frames.append(self._stream.start(self._tally.usage) + self._stream.end(self._tally.final()))
                 await self._submission.go_on()
                 ended = not self._running
             except OrchError as error:
@@ -149,9 +168,14 @@ class Exchange:
                 continue
             if not begun:
                 begun = True
-                await begin_stream(self._call.send, self._call.headers, self._dialect.media)
+                await begin_stream(self._call.send, self._opening_headers(), self._dialect.media)
             self._last_write = self._service.loop.time()
             await self._call.send({"type": "http.response.body", "body": body, "more_body": not ended})
+
+    def _opening_headers(self) -> list[tuple[bytes, bytes]]:
+        if not self._terms.ticket:
+            return self._call.headers
+        return [*self._call.headers, (receipt.HEADER, receipt.render(self._tally.receipt()))]
 
     def _frames(self, letters: Sequence[Addressed], frames: list[bytes] | None = None) -> None:
         """Adds what the letters say to `frames`. Raises what ends the answer."""
@@ -183,12 +207,14 @@ class Exchange:
         self._submission.ended(choice)
         self._tally.finished(choice, event)
         if event.reason == "cancelled":
-            raise EngineFailed("the answer was cancelled by the worker", code="cancelled")
+            if self._stopped and self._submission.runs:
+                return b""  # the counts of the other choices are still to come
+            raise _cancelled()
         frame = self._voices[choice].finish(event)
         self._tally.outcome = self._voices[choice].reason
         self._tally.thoughts += self._voices[choice].thought
         self._running -= 1
-        return frame if self._running else frame + self._stream.end(self._tally.usage)
+        return frame if self._running else frame + self._stream.end(self._tally.final())
 
     def _check(self, letter: Letter) -> None:
         """Raises what the letter stands for, if it is an end."""
@@ -196,7 +222,13 @@ class Exchange:
             raise letter.error
         if letter is Signal.GONE:
             raise ClientGone
+        if letter is Signal.STOP and not self._submission.runs:
+            raise _cancelled()
         if letter is Signal.TOO_SLOW:
             raise RequestError(
                 "the answer was not read as fast as it came", code="client_too_slow", status=408, hint="read faster"
             )
+
+
+def _cancelled() -> EngineFailed:
+    return EngineFailed("the answer was cancelled", code="cancelled")

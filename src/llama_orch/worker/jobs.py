@@ -27,6 +27,8 @@ JOBS: Mapping[Job, str] = {
     "tokenize": "llama_orch.worker.tokenize:tokenize",
     "detokenize": "llama_orch.worker.tokenize:detokenize",
     "template": "llama_orch.worker.template:handle",
+    "cancel": "llama_orch.worker.running:cancel",
+    "running": "llama_orch.worker.running:listing",
 }
 
 

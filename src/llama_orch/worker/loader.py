@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from llama_orch.engine.records import EngineOptions
     from llama_orch.worker.service import Loaded
 
+_TUNING = (
+    "cache_type_k", "cache_type_v", "flash_attention", "rope_scaling", "rope_scale",
+    "yarn_original_context", "loras", "draft", "draft_tokens", "projector",
+)  # fmt: skip
+
 log = logging.getLogger("llama_orch.worker")
 
 
@@ -57,24 +62,44 @@ class Loader:
 
     def _load(self) -> Loaded:
         self._announcer.loading(0.0)
-        from llama_orch.engine import smoke
+        from llama_orch.engine import prebuilt, smoke
         from llama_orch.engine.records import EngineOptions
+        from llama_orch.worker.placing import Placing
         from llama_orch_utils.config import paths
 
+        if prebuilt.here():
+            return self._open_prebuilt()  # another llama.cpp, and no smoke test: it is made for any processor
         verdict = smoke.verdict(paths.cache_dir())
         if not verdict.ok:
             raise EngineFailed(verdict.message, hint=verdict.hint, code="engine_unusable")
         if verdict.message:
             self._warn(verdict.message, verdict.hint)
         wanted = self._service.options
+        placing = Placing(wanted, paths.cache_dir(), extra_buffers=verdict.extra_buffers)
+        for message in placing.warnings:
+            self._warn(message, "orch run --plan")
         options = EngineOptions(
             context=wanted.context,
             slots=wanted.slots,
             threads=wanted.threads,
-            gpu_layers=wanted.gpu_layers or 0,
             extra_buffers=verdict.extra_buffers,
+            **placing.options,
+            **{name: getattr(wanted, name) for name in _TUNING},
         )
         loaded = self._open(wanted.model, options, paths.cache_dir())
+        try:
+            self._service.placed = placing.check()
+        except OrchError:
+            loaded.close()
+            raise
+        for message in loaded.warnings:
+            self._warn(message, None)
+        return loaded
+
+    def _open_prebuilt(self) -> Loaded:
+        from llama_orch.worker import prebuilt
+
+        loaded = prebuilt.load(self._service, self._progress)
         for message in loaded.warnings:
             self._warn(message, None)
         return loaded

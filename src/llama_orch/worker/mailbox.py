@@ -15,6 +15,7 @@ class Signal(Enum):
     """What happens to a request beside the engine's events."""
 
     GONE = "the client has gone"
+    STOP = "the gateway wants no more of it"
     PING = "nothing was sent for a while"
     TOO_SLOW = "the client leaves too much unread"
     ROOM = "the engine has room for another of its choices"
@@ -46,7 +47,7 @@ class Mailbox:
 
     def push(self, letter: Letter, choice: int = 0) -> None:
         """Adds a letter and wakes the reader."""
-        if self.overflowed_at is not None and letter is not Signal.GONE:
+        if self.overflowed_at is not None and letter is not Signal.GONE and letter is not Signal.STOP:
             return
         self._letters.append((choice, letter))
         if type(letter) is Delta:

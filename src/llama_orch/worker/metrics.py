@@ -100,8 +100,13 @@ class _Engine(Collector):
             ("steps", "Batches computed", counters.steps),
             ("rows", "Tokens computed", counters.rows),
             ("decode_seconds", "Time spent computing them", counters.decode_seconds),
+            ("prompt_tokens", "Tokens of the prompts that were begun", counters.prompt_tokens),
+            ("cached_tokens", "Those of them that were there already", counters.cached_tokens),
+            ("output_tokens", "Tokens sampled", counters.output_tokens),
             ("preemptions", "Sequences that lost their place to others", counters.preemptions),
             ("cancellations", "Sequences whose client had gone", counters.cancellations),
+            ("proposed_tokens", "Tokens that the draft model proposed", counters.proposed_tokens),
+            ("accepted_tokens", "Those of them that were said", counters.accepted_tokens),
         ):
             yield CounterMetricFamily(f"llama_orch_engine_{name}", text, value)
 

@@ -13,7 +13,7 @@ import os
 import time
 from pathlib import Path
 
-from llama_orch.worker.options import WorkerOptions
+from llama_orch.worker.options import LOAD_SETTINGS, WorkerOptions
 from llama_orch_utils.errors import ConfigError
 
 
@@ -35,10 +35,7 @@ def write(options: WorkerOptions) -> None:
         "demo": options.demo,
         "started": time.time(),
         "version": __version__,
-        "context": options.context,
-        "slots": options.slots,
-        "threads": options.threads,
-        "gpu_layers": options.gpu_layers,
+        **{name: getattr(options, name) for name in LOAD_SETTINGS},
     }
     path = options.socket.with_suffix(".json")
     partial = path.with_suffix(".json.partial")

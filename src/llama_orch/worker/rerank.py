@@ -11,7 +11,8 @@ from llama_orch.wire.rerank.request import RerankWish
 from llama_orch.wire.routes import Route, load
 from llama_orch.worker.admitted import admitted, worked
 from llama_orch.worker.call import Call
-from llama_orch.worker.embed import computed, receipt
+from llama_orch.worker.count import reply_count
+from llama_orch.worker.embed import check_amount, computed, cost_of, receipt
 from llama_orch.worker.service import Service
 from llama_orch_utils.errors import UnsupportedByTarget
 from llama_orch_utils.types import Usage
@@ -28,6 +29,7 @@ async def handle(service: Service, call: Call, route: Route) -> None:
     """Answers the call. Raises UnsupportedByTarget for a model without a rank head."""
     dialect = cast("PlainDialect[RerankWish, Ranking]", load(route.dialect))
     begun = service.loop.time()
+    terms = call.terms()
     async with admitted(service, call) as body:
         embedder, head = _ranker(service)
 
@@ -37,12 +39,19 @@ async def handle(service: Service, call: Call, route: Route) -> None:
             return wish, model, [embedder.frame.pair(wish.query, document) for document in wish.documents]
 
         wish, model, pairs = await worked(service, body, prepare)
-        found = await computed(service, call, embedder, pairs, wish.where)
         tokens = sum(map(len, pairs))
-        ranking = Ranking(f"rerank-{call.id}", model, _relevances(found, head), tokens)
+        if terms.counts:
+            await reply_count(call, tokens)
+            return
+        check_amount(terms, tokens)
+        placed = service.loop.time()
+        found = await computed(service, call, embedder, pairs, wish.where)
+        on_gpus = (service.loop.time() - placed) * service.gpus
+        cost = cost_of(terms, tokens, on_gpus)
+        ranking = Ranking(f"rerank-{call.id}", model, _relevances(found, head), tokens, cost)
         call.usage = Usage(tokens)
         answer = dialect.answer(ranking, wish)
-        await call.reply(200, answer, took=receipt(tokens, service.loop.time() - begun))
+        await call.reply(200, answer, took=receipt(tokens, service.loop.time() - begun, on_gpus))
 
 
 def _ranker(service: Service) -> tuple[Embedder, Head]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
@@ -31,6 +32,8 @@ Loaded: TypeAlias = "Engine | Embedder"
 class Service:
     """Loading until `serve` is called, then ready, then stopping or failed. Lives on the event loop.
 
+    `placed` tells where the model is: `layers_gpu`, `layers_total`, `devices`, `memory`.
+
     `exchanges` are the requests that are being answered; `preparation` the threads that render and tokenise large ones.
     """
 
@@ -45,6 +48,7 @@ class Service:
         self.phase: Phase = "loading"
         self.progress = 0.0
         self.warnings: list[tuple[str, str | None]] = []
+        self.placed: dict[str, object] = {}
         self.metrics: Metrics | None = None
         self._loaded: Loaded | None = None
         self._engine: Engine | None = None
@@ -65,6 +69,11 @@ class Service:
         self.phase = "ready"
         self.progress = 1.0
         self.lifetime.start()
+
+    @property
+    def gpus(self) -> int:
+        """How many devices hold the model: what a second on it counts as. 1 where that is the CPU."""
+        return gpus_of(self.placed)
 
     @property
     def either(self) -> Loaded:
@@ -147,7 +156,7 @@ class Service:
         }
         if self._loaded is not None and self.phase == "ready":
             shot = self._loaded.snapshot()
-            facts |= {"context": self._loaded.context, "slots": self._loaded.slots}
+            facts |= {"context": self._loaded.context, "slots": self._loaded.slots} | self.placed
             facts |= {"active": shot.active, "queued": shot.queued, "cached_tokens": shot.cached_tokens}
         return facts
 
@@ -162,6 +171,12 @@ class Service:
         """Ends one of the engine's requests."""
         if self._engine is not None:
             self._engine.cancel(number)
+
+
+def gpus_of(placed: Mapping[str, object]) -> int:
+    """The GPUs among the `devices` of a placement that has layers on them; 1 for a model on the CPU."""
+    named = cast("list[str]", placed.get("devices") or []) if placed.get("layers_gpu") else []
+    return max(1, sum(name != "CPU" for name in named))
 
 
 def _not_this_model(capability: str, message: str) -> UnsupportedByTarget:

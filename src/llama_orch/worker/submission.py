@@ -29,6 +29,7 @@ class Submission:
         self._numbers: dict[int, int] = {}
         self._waiting: deque[tuple[int, Request]] = deque()
         self._constrained = False
+        self._stopped = False
 
     async def begin(self, engine: Engine, requests: list[Request], *, constrained: bool) -> None:
         """Takes all choices over and submits the first, and more where there is room. Raises what the engine does."""
@@ -45,7 +46,10 @@ class Submission:
             executor = self._service.preparation if self._constrained else None
             assert self._engine is not None
             submit = partial(self._engine.submit, request)
-            self._numbers[choice] = await self._service.dispatcher.submit(self._mailbox, choice, submit, executor)
+            number = await self._service.dispatcher.submit(self._mailbox, choice, submit, executor)
+            self._numbers[choice] = number
+            if self._stopped:
+                self._service.cancel(number)
         if self._waiting:
             self._service.dispatcher.call_for_room(self._mailbox)
 
@@ -55,15 +59,30 @@ class Submission:
         if number is not None:
             self._service.dispatcher.forget(number)
 
+    @property
+    def runs(self) -> bool:
+        """Whether the engine has something of it."""
+        return bool(self._numbers)
+
+    def stop(self) -> None:
+        """Ends all that run, whose last events still come: they have the exact counts. Those that wait never begin."""
+        self._stopped = True
+        self._drop_waiting()
+        for number in self._numbers.values():
+            self._service.cancel(number)
+
     def cancel(self) -> None:
-        """Ends all that run; those that wait never begin."""
-        if self._waiting:
-            self._waiting.clear()
-            self._service.dispatcher.hang_up(self._mailbox)
+        """Ends all that run, and hears no more of them; those that wait never begin."""
+        self._drop_waiting()
         numbers, self._numbers = self._numbers, {}
         for number in numbers.values():
             self._service.dispatcher.forget(number)
             self._service.cancel(number)
+
+    def _drop_waiting(self) -> None:
+        if self._waiting:
+            self._waiting.clear()
+            self._service.dispatcher.hang_up(self._mailbox)
 
     def _room(self) -> bool:
         return len(self._service.dispatcher) < self._service.admission.slots

@@ -9,7 +9,9 @@ from time import monotonic
 
 from llama_orch.engine.records import Finished, Started
 from llama_orch.wire.generation import Timing
+from llama_orch.wire.price import priced
 from llama_orch.wire.receipt import Receipt
+from llama_orch.worker.terms import NONE, Terms
 from llama_orch_utils.types import Usage
 
 _GAPS = 4096
@@ -20,10 +22,11 @@ class Tally:
     """Counts the tokens of all choices; a prompt is counted once, with what its first choice found cached.
 
     Times are in seconds. `outcome` is stop, length, tool_calls, or an error's code; `thoughts` how
-    many of the finished choices' tokens were thoughts.
+    many of the finished choices' tokens were thoughts. `terms` have the price, where there is one; `gpus` devices hold
+    the model: each second on it is that many GPU-seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, terms: Terms = NONE, gpus: int = 1) -> None:
         now = monotonic()  # the event loop's own clock may tick in milliseconds
         self.outcome = "failed"
         self.thoughts = 0
@@ -33,20 +36,24 @@ class Tally:
         self._first: float | None = None
         self._last = now
         self._gaps: list[float] = []
-        self._prompt = 0
+        self._terms, self._gpus = terms, gpus
+        self._lengths: Sequence[int] = ()
+        self._begun: set[int] = set()
         self._n = 1
+        self._gpu: int | None = None
         self._cached: dict[int, int] = {}
         self._output: dict[int, int] = {}
 
     def prompts(self, lengths: Sequence[int], n: int) -> None:
         """How long the prompts are, and how many choices each gets."""
-        self._prompt, self._n = sum(lengths), n
+        self._lengths, self._n = lengths, n
 
     def started(self, choice: int, event: Started) -> None:
         """The prompt of a choice is computed."""
         if not self._cached:
             self._computed = monotonic()
             self._queued = event.queue_seconds
+        self._begun.add(choice // self._n)
         self._cached.setdefault(choice // self._n, event.cached_tokens)
 
     def spoke(self, choice: int, tokens: int) -> None:
@@ -56,6 +63,9 @@ class Tally:
     def finished(self, choice: int, event: Finished) -> None:
         """A choice is over; its event has the exact count."""
         self._output[choice] = event.output_tokens
+        if event.begun:  # else it was cancelled before its turn came
+            self._begun.add(choice // self._n)
+            self._cached.setdefault(choice // self._n, event.cached_tokens)
 
     def step(self) -> None:
         """Something of the answer came: once per engine step."""
@@ -70,7 +80,20 @@ class Tally:
     def usage(self) -> Usage:
         """The tokens until now."""
         output, cached = sum(self._output.values()), sum(self._cached.values())
-        return Usage(self._prompt, output, cached, reasoning_tokens=self.thoughts)
+        return Usage(sum(self._lengths), output, cached, reasoning_tokens=self.thoughts)
+
+    def final(self) -> Usage:
+        """The tokens of the whole answer, with their cost where the gateway charges; the clock stops here."""
+        self._gpu = self._engine_time()
+        rates, amount = self._terms.rates, self._terms.amount
+        if rates is None:
+            return self.usage
+        cost = rates.cost(self.usage, self._gpu)
+        return priced(self.usage, cost if amount is None else min(cost, amount))
+
+    def _engine_time(self) -> int:
+        """Microseconds since the request got its place, on every device."""
+        return int((monotonic() - self._began - self._queued) * 1e6) * self._gpus if self._begun else 0
 
     def timing(self) -> Timing:
         """How long it took until now."""
@@ -80,7 +103,7 @@ class Tally:
         """Everything, for the gateway."""
         usage = self.usage
         return Receipt(
-            prompt_tokens=usage.input_tokens,
+            prompt_tokens=sum(self._lengths[prompt] for prompt in self._begun),
             cached_tokens=usage.cached_tokens,
             output_tokens=usage.output_tokens,
             queue_seconds=round(self._queued, 6),
@@ -88,4 +111,5 @@ class Tally:
             token_seconds=round(statistics.median(self._gaps), 6) if self._gaps else 0.0,
             total_seconds=round(monotonic() - self._began, 6),
             outcome=self.outcome,
+            gpu_microseconds=self._engine_time() if self._gpu is None else self._gpu,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from llama_orch.wire.generation import Chat, Generation, SamplingWish
 from llama_orch.worker.prompts import Prepared, prepared
 from llama_orch.worker.reading import Reading, form_of, reading_of
+from llama_orch.worker.terms import NONE, Terms
 from llama_orch_utils.errors import BadRequest, ContextTooLong, RequestError, UnsupportedByTarget
 
 if TYPE_CHECKING:  # the engine brings llama.cpp and numpy along: only the loading thread imports it
@@ -47,15 +48,18 @@ class Order:
         return self.requests[0].sampling if self.requests else self.sampling
 
 
-def order(engine: Engine, generation: Generation, name: str) -> Order:
-    """The generation for this engine. Raises BadRequest and its kin, in the words of the client's own body."""
+def order(engine: Engine, generation: Generation, name: str, terms: Terms = NONE) -> Order:
+    """The generation for this engine, within the gateway's terms.
+
+    Raises BadRequest and its kin, in the words of the client's own body; InsufficientCredits as `Terms.most` does.
+    """
     _check_context(engine, generation)
     sampling = sampling_of(generation.sampling, engine.model.sampling)
     try:
         prompts = prompts_of(engine, generation)
         _check_lengths(engine, generation, prompts)
         reading = _reading(engine, generation, prompts)
-        requests = _requests(generation, prompts, sampling, reading)
+        requests = _requests(generation, prompts, sampling, reading, terms)
     except RequestError as error:
         raise in_its_own_words(error, generation) from error
     return Order(generation, name, sampling, reading, prompts, requests)
@@ -118,15 +122,26 @@ def _reading(engine: Engine, generation: Generation, prompts: list[Prepared]) ->
 
 
 def _requests(
-    generation: Generation, prompts: list[Prepared], sampling: Sampling, reading: Reading | None
+    generation: Generation, prompts: list[Prepared], sampling: Sampling, reading: Reading | None, terms: Terms
 ) -> list[Request]:
     from llama_orch.engine.records import Request
 
     shown = () if reading is None else reading.form.shown
     bound = sampling if reading is None else reading.held(sampling)
+    length = sum(len(prompt.tokens) for prompt in prompts)
+    most = terms.most(generation.max_tokens, length, len(prompts) * generation.n)
     found: list[Request] = []
     for prompt in prompts:
-        first = Request(prompt.tokens, bound, generation.max_tokens, generation.stop, generation.cache, shown)
+        first = Request(
+            prompt.tokens,
+            bound,
+            most,
+            generation.stop,
+            generation.cache,
+            shown,
+            salt=terms.salt,
+            adapters=generation.adapters,
+        )
         found.append(first)
         found += [replace(first, sampling=_reseeded(bound, turn)) for turn in range(1, generation.n)]
     return found

@@ -4,31 +4,56 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llama_orch.cli.doctor.check import Check
 
-_INSTALL = "pip install 'llama-orch[local]'"
-_SECONDS = 60.0
-_DEVICES = "import llama_cpp; print(int(llama_cpp.llama_supports_gpu_offload()))"
+if TYPE_CHECKING:
+    from llama_orch.engines.runtime import Runtime
+
+_SECONDS = 120.0
+_OFFLOADS = "from llama_orch.engine import library; print(int(library.load().llama_supports_gpu_offload()))"
 
 
 def installed() -> Iterator[Check]:
-    """Whether the extra `local` is there. Without it only taps can answer: a failure where local is the target."""
-    import importlib.util
-    from importlib import metadata
+    """Whether local models can run: on the build that is in use, or on the extra `local`.
 
-    missing = [name for name in ("llama_cpp", "llguidance", "jinja2", "numpy", "uvicorn")
-               if importlib.util.find_spec(name) is None]  # fmt: skip
-    if not missing:
-        yield Check("engine", "ok", f"llama-cpp-python {metadata.version('llama-cpp-python')}")
-        yield from _smoke()
-        yield _devices()
-    else:
-        state = "fail" if _target() == "local" else "warn"
-        yield Check("engine", state, f"the local engine is not installed ({', '.join(missing)} missing)", _INSTALL)
+    Without it only taps can answer: a failure where local is the target. Where the compiler is missing too, that one
+    is what is to be mended first, and its own finding says so.
+    """
+    from llama_orch.engines import runtime, shelf, toolchain
+    from llama_orch_utils.errors import ConfigError
+
+    try:
+        engine = runtime.check()
+    except ConfigError as error:
+        first = bool(toolchain.lacks("cpu", offline=False)) and not shelf.names()
+        state = "fail" if local() and not first else "warn"
+        yield Check("engine", state, error.message, error.hint)
+        return
+    yield _version(engine)
+    yield _smoke(engine)
+    yield _devices(engine)
+
+
+def usable() -> bool:
+    """Whether there is an engine that a worker can be started on."""
+    from llama_orch.engines import runtime
+    from llama_orch_utils.errors import ConfigError
+
+    try:
+        runtime.check()
+    except ConfigError:
+        return False
+    return True
+
+
+def local() -> bool:
+    """Whether the target is this machine."""
+    from llama_orch_utils import config
+
+    return config.load().get("target").value == "local"
 
 
 def model() -> Iterator[Check]:
@@ -37,7 +62,7 @@ def model() -> Iterator[Check]:
     from llama_orch_utils import config
     from llama_orch_utils.errors import OrchError
 
-    if _target() != "local":
+    if not local():
         return
     name = config.load().get("model").value
     try:
@@ -48,34 +73,73 @@ def model() -> Iterator[Check]:
         yield Check("model", "ok", f"{found.id}: {found.path}")
 
 
-def _smoke() -> Iterator[Check]:
+def _version(engine: Runtime) -> Check:
+    if engine.record is None:
+        from importlib import metadata
+
+        return Check("engine", "ok", f"installed: llama-cpp-python {metadata.version('llama-cpp-python')}")
+    record = engine.record
+    what = "xllamacpp" if record.kind == "prebuilt" else "llama-cpp-python"
+    from llama_orch.engines import processor
+
+    if record.kind == "built" and record.processor != processor.name():
+        return Check("engine", "warn", f"{record.name} was built for another processor ({record.processor})",
+                     record.again)  # fmt: skip
+    return Check("engine", "ok", f"{record.name}: {what} {record.version} for {record.backend}")
+
+
+def _smoke(engine: Runtime) -> Check:
     """The verdict of the engine's smoke test: remembered for the library as it is."""
-    from llama_orch.engine.smoke import verdict
-    from llama_orch_utils.config import paths
+    if engine.record is not None and engine.record.kind == "prebuilt":
+        return Check("smoke test", "ok", "made for any processor, and tried when it was installed")
+    from llama_orch.engines import child
 
-    found = verdict(paths.ensure_private(paths.cache_dir()))
-    state = "fail" if not found.ok else "ok" if found.extra_buffers else "warn"
-    yield Check("smoke test", state, found.message or "llama.cpp computes", found.hint or None)
-
-
-def _devices() -> Check:
-    """Whether the build can use the GPU that the machine has: it never falls back to the CPU unnoticed."""
+    command = engine.command("llama_orch.engine.smoke", "--verdict")
     try:
-        child = subprocess.run(
-            [sys.executable, "-c", _DEVICES], capture_output=True, text=True, timeout=_SECONDS, check=True
-        )
+        said = subprocess.run(
+            command,
+            env=engine.environment(child.variables({})),
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=True,
+        ).stdout
     except (subprocess.SubprocessError, OSError) as error:
-        return Check("devices", "fail", f"llama.cpp does not load: {error}", f"{_INSTALL} --force-reinstall")
-    nvidia = any(Path(path).exists() for path in ("/dev/nvidia0", "/dev/dxg"))
-    if child.stdout.strip() == "1":
+        return Check("smoke test", "fail", f"it does not come to an end: {error}", _rebuild(engine))
+    import json
+
+    found = json.loads(said)
+    state = "fail" if not found["ok"] else "ok" if found["extra_buffers"] else "warn"
+    return Check("smoke test", state, found["message"] or "llama.cpp computes", found["hint"] or None)
+
+
+def _devices(engine: Runtime) -> Check:
+    """Whether the build can use the GPU that the machine has: it never falls back to the CPU unnoticed."""
+    from llama_orch.engines import child, processor, toolchain
+
+    if engine.record is not None and engine.record.kind == "prebuilt":
+        offloads = False
+    else:
+        command = [engine.python, "-P", "-c", _OFFLOADS]
+        variables = engine.environment(child.variables({}))
+        try:
+            child = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=_SECONDS, check=True)
+        except (subprocess.SubprocessError, OSError) as error:
+            return Check("devices", "fail", f"llama.cpp does not load: {error}", _rebuild(engine))
+        offloads = child.stdout.strip() == "1"
+    if offloads:
         return Check("devices", "ok", "llama.cpp can use the GPU")
-    if nvidia:
-        return Check("devices", "warn", "there is a GPU, and this llama.cpp was built without it",
-                     f"CMAKE_ARGS=-DGGML_CUDA=on {_INSTALL} --force-reinstall")  # fmt: skip
-    return Check("devices", "ok", "CPU; no GPU found")
+    backend = processor.backend()
+    if backend == "cpu":
+        return Check("devices", "ok", "CPU; no GPU found")
+    lacks = toolchain.lacks(backend, offline=False)
+    words = "there is a GPU, and this llama.cpp was built without it"
+    if lacks:
+        return Check("devices", "warn", f"{words}; to build one with it: {lacks[0].what}", lacks[0].hint)
+    return Check("devices", "warn", words, f"orch engine build --backend {backend}")
 
 
-def _target() -> object:
-    from llama_orch_utils import config
-
-    return config.load().get("target").value
+def _rebuild(engine: Runtime) -> str:
+    if engine.record is None:
+        return "orch engine build"
+    return engine.record.again

@@ -30,15 +30,18 @@ def python() -> Iterator[Check]:
 
 
 def compiler() -> Iterator[Check]:
-    """A C compiler: only needed to install the engine."""
-    import shutil
+    """A C and C++ compiler: only needed to build an engine, so it is missing only where there is none."""
+    from llama_orch.cli.doctor.engine import local, usable
+    from llama_orch.engines import preflight, toolchain
 
-    found = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
-    if found and shutil.which("c++"):
-        yield Check("compiler", "ok", found)
+    lacks = toolchain.lacks("cpu", offline=False)
+    if not lacks:
+        yield Check("compiler", "ok", " and ".join(each for each in toolchain.compilers() if each))
+    elif usable():
+        yield Check("compiler", "ok", f"{lacks[0].what}, and none needed: there is an engine")
     else:
-        mend = "xcode-select --install" if sys.platform == "darwin" else "sudo apt install build-essential"
-        yield Check("compiler", "warn", "no C and C++ compiler: the engine cannot be built here", mend)
+        words = f"{lacks[0].what}: the engine cannot be built here; {preflight.offer()}"
+        yield Check("compiler", "fail" if local() else "warn", words, lacks[0].hint)
 
 
 def processors() -> Iterator[Check]:

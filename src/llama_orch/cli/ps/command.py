@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from llama_orch.cli.command import Command
 from llama_orch.cli.failure import UsageError
@@ -27,6 +27,15 @@ _KEYS = {
     "slots": "sequences at once, or null while it does not tell",
     "threads": "CPU threads as asked for, or null",
     "gpu_layers": "layers on the GPU as asked for, or null",
+    "layers_gpu": "layers on GPUs, or null while it does not tell",
+    "layers_total": "layers, the output matrix counting as one, or null",
+    "devices": "where it computes, by llama.cpp's names, or null",
+    "memory": "bytes that llama.cpp took on each device, or null",
+    "cache_type_k": "the type of the cached keys as asked for, or null",
+    "cache_type_v": "the type of the cached values as asked for, or null",
+    "loras": "LoRA adapters with their scales, in the order of their numbers",
+    "draft": "the draft model that proposes tokens, or null",
+    "engine": "the managed build that it runs on, or null: the installed one",
     "size": "bytes of the model file",
     "path": "the model file",
     "socket": "where it listens",
@@ -57,11 +66,13 @@ def ps(_options: Ps, out: Output) -> None:
     from llama_orch.pool import roster
 
     rows = [_row(worker) for worker in roster.list_workers()]
+    shown = rows if out.mode == "json" else [{**row, "where": _where(row)} for row in rows]
     columns: dict[str, Callable[[object], str] | None] = {
-        "model": None, "pid": None, "state": None, "size": size, "context": None, "active": None, "queued": None,
+        "model": None, "pid": None, "state": None, "size": size, "where": None, "context": None, "active": None,
+        "queued": None,
         "uptime": _duration, "expires_in": _duration,
     }  # fmt: skip
-    out.table(rows, columns, key="pid", empty="no worker is running")
+    out.table(shown, columns, key="pid", empty="no worker is running")
 
 
 def stop(options: Stop, out: Output) -> None:
@@ -111,6 +122,15 @@ def _row(worker: WorkerRecord) -> dict[str, object]:
 
     found: dict[str, object] = {name: getattr(worker, name, None) for name in _KEYS}
     return {**found, "uptime": max(0, round(time.time() - worker.started))}
+
+
+def _where(row: dict[str, object]) -> str:
+    """The devices for people: `CUDA0`, `CUDA0 + CPU 12/25`."""
+    devices = cast("list[str] | None", row["devices"])
+    if not devices:
+        return "-"
+    partial = len(devices) > 1 and "CPU" in devices
+    return " + ".join(devices) + (f" {row['layers_gpu']}/{row['layers_total']}" if partial else "")
 
 
 def _duration(value: object) -> str:

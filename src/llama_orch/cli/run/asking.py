@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llama_orch.cli.options import Common, flag, option
+from llama_orch.cli.options import flag, option
+from llama_orch.cli.run.placing import Placing
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reaching(Common):
+class Reaching(Placing):
     """Which model at which target, and how its local worker is started."""
 
     model: str | None = option(
@@ -34,6 +35,10 @@ class Reaching(Common):
     gpu_layers: int | None = option(
         "--gpu-layers", value="N", kind=int, bounds=(-1, None), help="local: layers on the GPU, -1 for all",
         variable="ORCH_GPU_LAYERS",
+    )  # fmt: skip
+    max_cost: str | None = option(
+        "--max-cost", value="EUR", variable="ORCH_MAX_COST",
+        help="spend no more than this, such as 0.05 or '0.05 EUR': the answer ends where the money does",
     )  # fmt: skip
     keep_alive: str | None = option(
         "--keep-alive", value="TIME", help="local: how long the worker stays afterwards (90, 90s, 5m; 0: not at all)",

@@ -44,6 +44,7 @@ class Run(Asking):
     )  # fmt: skip
     extract: bool = flag("-x", "--extract", help="print only the first fenced code block")
     no_stream: bool = flag("--no-stream", help="print the answer when it is whole")
+    plan: bool = flag("--plan", help="tell where the model would go and what it would take there; load nothing")
     json: bool = flag("--json", help="print the answer and its counts as one line of JSON")
 
 
@@ -55,6 +56,10 @@ def run(options: Run, out: Output) -> int | None:
 
     if options.quiet:
         out.mode = "quiet"  # also with --json: it is about the notes
+    if options.plan:
+        from llama_orch.cli.fit.plan import plan
+
+        return plan(options, out)
     asked = _check(options, out)
     attachments = attaching.read(options.attachments)
     prompt = assemble(options.prompt, options.files, attached=options.attachments)
@@ -186,6 +191,7 @@ RUN = Command(
         "orch run --schema 'name, wingspan float: in metres' 'Name a bird'",
         "orch run -a report.txt 'Three lines about this'",
         "orch run --tool weather.py:weather 'Do I need a coat in Utrecht?'",
+        "orch run --plan --context 32768",
     ),
     KEYS,
 )

@@ -43,15 +43,29 @@ class Connection:
 
 def connect(options: Reaching, out: Output) -> Connection:
     """Open the client. Nothing is sent and nothing is started yet. Raises UsageError, ConfigError."""
+    from llama_orch.cli.run import placing
     from llama_orch.cli.run.loading import Loading
     from llama_orch_utils import Client, config
     from llama_orch_utils.targets.choose import choose
 
-    flags = {name: getattr(options, name) for name in _FLAGS}
+    flags = {**{name: getattr(options, name) for name in _FLAGS}, **placing.given(options)}
     found = config.load({**flags, "keep_alive": _keep_alive(options)})
     target = choose(None, found)
+    if target.is_local:
+        _ensure_engine(found.get("engine").value, out)
     loading = Loading(out)
-    return Connection(Client(config=found, listener=loading), target.name, target.model, target.is_local, loading)
+    client = Client(config=found, listener=loading, max_cost=options.max_cost)
+    return Connection(client, target.name, target.model, target.is_local, loading)
+
+
+def _ensure_engine(engine: object, out: Output) -> None:
+    """Offers to build an engine where there is none. Raises ConfigError. A warm start pays for one look."""
+    from importlib.util import find_spec
+
+    if engine in (None, "installed") and find_spec("llama_cpp") is None:
+        from llama_orch.cli.engine.offer import ensure
+
+        ensure(None, out)
 
 
 def _keep_alive(options: Reaching) -> float | None:

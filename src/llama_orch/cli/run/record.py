@@ -75,6 +75,8 @@ def keep(
 
 def usage_line(exchange: Exchange) -> str:
     """Tokens in and out, and how fast: for people."""
+    from llama_orch_utils.money import display
+
     answer = exchange.answer
     if answer is None:
         return f"tokens: at least {exchange.pieces} out, {exchange.seconds:.1f} s"
@@ -83,7 +85,7 @@ def usage_line(exchange: Exchange) -> str:
     after = exchange.seconds - (exchange.waited or 0)
     # A rate over less than that says how the network cut the answer, not how fast the model is.
     speed = f", {(usage.output_tokens - 1) / after:.0f} per second" if after >= _LEAST_SECONDS else ""
-    cost = f", {answer.cost / 1e6:.4f} EUR" if answer.cost is not None else ""
+    cost = f", {display(answer.cost)}" if answer.cost is not None else ""
     return f"tokens: {usage.input_tokens} in{cached}, {usage.output_tokens} out, {exchange.seconds:.1f} s{speed}{cost}"
 
 

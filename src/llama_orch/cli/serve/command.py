@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from llama_orch.cli.command import Command
 from llama_orch.cli.options import Printing, flag, option
+from llama_orch.cli.run.placing import Placing
 
 if TYPE_CHECKING:
     from llama_orch.cli.output import Output
@@ -25,7 +26,7 @@ _KEYS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serve(Printing):
+class Serve(Printing, Placing):
     """Serve models to any OpenAI, Anthropic or Ollama client.
 
     Loads the models of -m (else your default one), and any other installed one when it is asked for. What does not fit

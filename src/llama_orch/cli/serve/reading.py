@@ -27,15 +27,17 @@ def read(options: Serve, out: Output) -> ServeOptions:
     """Raises UsageError for what cannot be meant, ModelNotFound with near misses, ConfigError, EngineFailed."""
     from pathlib import Path
 
+    from llama_orch.cli.run import placing
     from llama_orch.tap.settings import ServeOptions
     from llama_orch_utils import config
+    from llama_orch_utils.targets.load import read_worker_settings
 
     _check(options)
-    found = config.load({name: getattr(options, name) for name in _WORKER})
+    found = config.load({**{name: getattr(options, name) for name in _WORKER}, **placing.given(options)})
     for warning in found.warnings:
         out.warn(warning)
     models, pinned = _models(options, found)
-    context, slots, threads, gpu_layers = (cast("int | None", found.get(name).value) for name in _WORKER)
+    worker = read_worker_settings({name: value.value for name, value in found.values.items()})
     return ServeOptions(
         models=models,
         pinned=pinned,
@@ -48,10 +50,11 @@ def read(options: Serve, out: Output) -> ServeOptions:
         hosts=options.allow_host,
         cert=Path(options.cert).expanduser() if options.cert else None,
         key_file=Path(options.key).expanduser() if options.key else None,
-        context=context,
-        slots=slots,
-        threads=threads,
-        gpu_layers=gpu_layers,
+        context=worker.context,
+        slots=worker.slots,
+        threads=worker.threads,
+        gpu_layers=worker.gpu_layers,
+        worker=worker,
         keep_alive=-1.0 if options.keep_alive in {None, _NEVER} else _duration("--keep-alive", options.keep_alive),
         max_queue=options.max_queue,
         grace=_duration("--grace", options.grace or "10s"),

@@ -74,11 +74,15 @@ def _padded(rows: int, unit: int) -> int:
 
 def warnings(made: EmbeddingDimensions, options: EngineOptions) -> tuple[str, ...]:
     """What the user should be told about them."""
+    found: list[str] = []
     if made.short is not None:
-        return (f"Memory is short: a text may have {made.context} tokens instead of {made.short}.",)
-    if options.context is not None and made.context < options.context:
-        return (f"A text may have {made.context} tokens, not {options.context}: the model was trained on no more.",)
-    return ()
+        found.append(f"Memory is short: a text may have {made.context} tokens instead of {made.short}.")
+    elif options.context is not None and made.context < options.context:
+        found.append(f"A text may have {made.context} tokens, not {options.context}: the model was trained on no more.")
+    unused = [flag for flag, value in (("--lora", options.loras), ("--draft", options.draft)) if value]
+    if unused:
+        found.append(f"{' and '.join(unused)} changes nothing here: this model embeds or ranks, it writes no text.")
+    return tuple(found)
 
 
 def _affordable(card: ModelCard, options: EngineOptions, *, whole: bool, width: int) -> int:

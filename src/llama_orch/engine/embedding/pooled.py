@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llama_orch.engine import library
+from llama_orch.engine import library, offload
 from llama_orch.engine.embedding.dimensions import EmbeddingDimensions
 from llama_orch.engine.model import Model
 from llama_orch_utils.errors import EngineFailed
@@ -41,8 +41,7 @@ class PooledContext:
         log.clear()
         self._pointer: int = self._lib.llama_init_from_model(model.pointer, self._parameters())
         if not self._pointer:
-            reason = log.reason() or "llama.cpp gives no reason"
-            raise EngineFailed(f"No context could be made: {reason}.", last_words=log.last_words(), hint="orch doctor")
+            raise offload.no_context(log)
         if self._lib.llama_n_ubatch(self._pointer) < dimensions.rows:
             self.close()
             raise EngineFailed(f"llama.cpp gave a smaller batch than {dimensions.rows} rows.", hint="orch doctor")

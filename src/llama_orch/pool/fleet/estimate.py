@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much memory a worker will take, and how many slots it may have, before it is started.
 
-What the engine will do with the settings is foreseen here (engine/context.py, `plan`), not decided twice: the fleet
-gives it the slots, and the engine then finds a KV stream per slot to fit, which is the faster layout.
+What the engine will do with the settings is foreseen (`models.estimate`), not decided twice: the fleet gives it the
+slots, and the engine then finds a KV stream per slot to fit, which is the faster layout.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llama_orch.pool.fleet.facts import Facts
+from llama_orch.models.estimate.layout import token_bytes
+from llama_orch.models.estimate.placement import Room
+from llama_orch.models.estimate.shape import Shape
+from llama_orch.models.estimate.wanted import Wanted, wanted
+from llama_orch.models.estimate.weights import Cpu
 from llama_orch_utils.targets.local import WorkerSettings
 
 LEAST_SLOTS, MOST_SLOTS = 4, 32
-_CONTEXT = 8192
-_PAD = 256
-_PROCESS = 96 * 2**20
-"""Interpreter, libraries and llama.cpp's compute buffers of a small model (measured: 85 MiB private)."""
-_REPACKED = 5, 4
-"""ggml repacks quantised weights for the CPU's matrix units: 604 MB private for a file of 497 MB (Q8_0, AMX)."""
 _LOGITS = 4
 _SHARE = 4
 """The engine takes streams while all of them fit in a quarter of what is free."""
@@ -26,42 +25,45 @@ _SHARE = 4
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`slots` to start the worker with, and `memory` bytes that it is reckoned with."""
+    """`slots` to start the worker with, and `memory` bytes that it is reckoned with; `gpu` bytes on GPUs."""
 
     slots: int
     memory: int
+    gpu: int = 0
 
 
-def plan(facts: Facts, settings: WorkerSettings, limit: int, available: int) -> Plan:
-    """The plan for one model that may take `limit` bytes on a machine with `available` free.
+def plan(
+    shape: Shape,
+    settings: WorkerSettings,
+    limit: int,
+    available: int,
+    cpu: Cpu | None = None,
+    rooms: Sequence[Room] = (),
+) -> Plan:
+    """The plan for one model that may take `limit` bytes on a machine with `available` free, and `rooms` on its GPUs.
 
     Without a wish for slots: as many as a quarter of what the weights leave holds in streams, 4 to 32; fewer than 4
-    only where the limit holds no more.
+    only where the limit holds no more. Raises EngineFailed where a file of the settings cannot be read.
     """
-    slots = settings.slots
-    if slots is not None:
-        return Plan(slots, _memory(facts, settings, slots, available))
-    room = max(0, min(limit, available) - _fixed(facts)) // _SHARE
-    per_slot = _padded(facts, settings) * facts.bytes_per_token + facts.vocabulary * _LOGITS
+    load = wanted(shape, settings, cpu)
+    if settings.slots is not None:
+        return _planned(load, settings.slots, available, rooms)
+    beside = load.memory(available, 1)
+    fixed = beside.total - beside.cache
+    cells = -(-load.layout(available, 1).context // 256) * 256
+    room = max(0, min(limit, available) - fixed) // _SHARE
+    per_slot = cells * token_bytes(shape) + shape.vocabulary * _LOGITS
     slots = min(MOST_SLOTS, max(LEAST_SLOTS, room // max(1, per_slot)))
-    while slots > 1 and _memory(facts, settings, slots, available) > limit:
+    found = _planned(load, slots, available, rooms)
+    while slots > 1 and found.memory > limit:
         slots -= 1
-    return Plan(slots, _memory(facts, settings, slots, available))
+        found = _planned(load, slots, available, rooms)
+    return found
 
 
-def _memory(facts: Facts, settings: WorkerSettings, slots: int, available: int) -> int:
-    one = _padded(facts, settings) * facts.bytes_per_token
-    streams = one * slots
-    shared = max(one, min(streams, available // _SHARE))
-    cells = streams if streams <= available // _SHARE else shared
-    return _fixed(facts) + cells + slots * facts.vocabulary * _LOGITS
-
-
-def _fixed(facts: Facts) -> int:
-    return _PROCESS + facts.weights * _REPACKED[0] // _REPACKED[1]
-
-
-def _padded(facts: Facts, settings: WorkerSettings) -> int:
-    """Cells of one sequence: the context, rounded up as llama.cpp does."""
-    context = settings.context or min(facts.context_train or _CONTEXT, _CONTEXT)
-    return -(-context // _PAD) * _PAD
+def _planned(load: Wanted, slots: int, available: int, rooms: Sequence[Room]) -> Plan:
+    whole = load.memory(available, slots)
+    if not rooms or load.settings.gpu == "off" or load.settings.gpu_layers == 0:
+        return Plan(slots, whole.total)
+    placed = load.placer(slots).place(rooms, available, load.settings.gpu_layers)
+    return Plan(slots, placed.cpu.total + whole.draft + whole.projector, placed.need)

@@ -4,29 +4,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llama_orch.models.gguf_header import GgufHeader, read_header
+from llama_orch.models.capabilities import capabilities_of
+from llama_orch.models.estimate.shape import Shape, shape_of
+from llama_orch.models.gguf_header import read_header
 from llama_orch.models.stored_model import StoredModel
 from llama_orch_utils.errors import OrchError
-
-_F16_BYTES = 2
-_RANK = 4  # llama_pooling_type (llama.h): 0 none, 1 mean, 2 cls, 3 last, 4 rank
-_HEADS = ("cls.weight", "cls.output.weight")
-# Before, after and in the middle of a gap (llama-vocab.cpp): the names today, and those of older files.
-_GAP = (("fim_pre", "prefix"), ("fim_suf", "suffix"), ("fim_mid", "middle"))
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`weights` and `bytes_per_token` (keys and values of all layers, f16) in bytes; `context_train` in tokens."""
+    """Its `shape`, from which the memory is reckoned, and its `capabilities`."""
 
-    weights: int
-    bytes_per_token: int
-    context_train: int
-    vocabulary: int
+    shape: Shape
     capabilities: tuple[str, ...]
+
+    @property
+    def context_train(self) -> int:
+        """Tokens that it was trained on; 0 where the file does not tell."""
+        return self.shape.context_train
 
 
 class Known:
@@ -45,7 +44,7 @@ class Known:
         key = _key(stored)
         found = None if key is None else self._facts.get(key)
         if found is None:
-            found = await asyncio.to_thread(read, stored.path)
+            found = await asyncio.to_thread(read, stored.path, stored.parts[1:], vision=stored.projector is not None)
             if key is not None:
                 self._facts[key] = found
         return found
@@ -59,19 +58,13 @@ class Known:
                 continue
 
 
-def read(path: Path) -> Facts:
-    """Reads the header of the GGUF at `path`: slow for large vocabularies, and not for an event loop.
+def read(path: Path, parts: Sequence[Path] = (), *, vision: bool = False) -> Facts:
+    """Reads the header of the GGUF at `path`, and of further `parts`: slow for large vocabularies, not for a loop.
 
     Raises EngineFailed as `read_header` does.
     """
     header = read_header(path)
-    return Facts(
-        weights=path.stat().st_size,
-        bytes_per_token=_bytes_per_token(header),
-        context_train=header.number("context_length") or 0,
-        vocabulary=header.lengths.get("tokenizer.ggml.tokens", 0),
-        capabilities=_capabilities(header),
-    )
+    return Facts(shape_of(header).plus(parts), capabilities_of(header, vision=vision))
 
 
 def _key(stored: StoredModel) -> tuple[str, int, int] | None:
@@ -80,45 +73,3 @@ def _key(stored: StoredModel) -> tuple[str, int, int] | None:
     except OSError:
         return None
     return str(stored.path), found.st_size, found.st_mtime_ns
-
-
-def _bytes_per_token(header: GgufHeader) -> int:
-    heads = max(1, header.number("attention.head_count") or 1)
-    layers = header.number("block_count") or 0
-    head = (header.number("embedding_length") or 0) // heads
-    key = header.number("attention.key_length") or head
-    value = header.number("attention.value_length") or head
-    return layers * _kv_heads(header, heads) * (key + value) * _F16_BYTES
-
-
-def _kv_heads(header: GgufHeader, heads: int) -> int:
-    found = header.metadata.get(f"{header.architecture}.attention.head_count_kv")
-    if isinstance(found, list):  # one number per layer: the largest errs on the safe side
-        numbers = [each for each in found if isinstance(each, int)]
-        return max(numbers, default=heads)
-    return found if isinstance(found, int) and found > 0 else heads
-
-
-def _capabilities(header: GgufHeader) -> tuple[str, ...]:
-    pooling = header.number("pooling_type")
-    if pooling is not None and pooling > 0:
-        if pooling != _RANK:
-            return ("embedding",)
-        return ("rerank",) if any(tensor.name in _HEADS for tensor in header.tensors) else ()
-    if header.metadata.get(f"{header.architecture}.attention.causal") is False:
-        return ("embedding",)
-    found = ["completion"]
-    template = header.text("tokenizer.chat_template")
-    if template is not None:
-        found.append("chat")
-        if "tools" in template:
-            found.append("tools")
-        if "<think>" in template or "reasoning" in template or "thinking" in template:
-            found.append("thinking")
-    if all(any(_token(header, name) for name in names) for names in _GAP):
-        found.append("insert")
-    return tuple(found)
-
-
-def _token(header: GgufHeader, name: str) -> bool:
-    return header.number(f"tokenizer.ggml.{name}_token_id") is not None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from llama_orch.models.store import Store
@@ -28,10 +28,11 @@ from llama_orch_utils.targets.local import LoadEvent, WorkerSettings
 class Fleet:
     """`models` are named by the operator and loaded at once; `store` adds whatever is installed (None: nothing else).
 
-    `settings` are every worker's: `slots` None means as many as the memory holds, 4 to 32; `keep_alive` is how many
-    seconds an idle model stays (negative: until its memory is wanted). `pinned` models are never swapped out. `memory`
-    bytes for all workers together (None: from the machine). `on_change` hears each change of a model's state,
-    `on_event` what a worker says while it loads. One event loop; nothing here blocks it.
+    `settings` are every worker's, but for the models in `own`, by id: `slots` None means as many as the memory holds,
+    4 to 32; `keep_alive` is how many seconds an idle model stays (negative: until its memory is wanted). `pinned`
+    models are never swapped out. `memory` bytes for all workers together (None: from the machine). `on_change` hears
+    each change of a model's state, `on_event` what a worker says while it loads. One event loop; nothing here blocks
+    it.
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class Fleet:
         settings: WorkerSettings,
         pinned: Collection[str] = (),
         memory: int | None = None,
+        own: Mapping[str, WorkerSettings] | None = None,
     ) -> None:
         self._catalogue = Catalogue(models, store)
-        self._settings = settings
+        self._settings, self._own = settings, dict(own or {})
         kept = frozenset(self._catalogue.find(name).id for name in pinned)
         self._members = Members(self._catalogue, kept, self._changed, self._spawn)
         self._memory = memory
@@ -70,7 +72,7 @@ class Fleet:
         spawn.check_installed()
         self._room = Room(self._memory, self._members.all)
         share = len(self._catalogue.named)
-        self._loader = Loader(self._settings, self._room, self._known, share, self._heard)
+        self._loader = Loader(self._settings, self._room, self._known, share, self._heard, self._own)
         for stored in self._catalogue.named:
             self._members.join(stored)
         self._boot = asyncio.create_task(self._load_named(), name="fleet-boot")
@@ -79,13 +81,19 @@ class Fleet:
         self._spawn(watch.end_silent())
 
     async def settled(self) -> None:
-        """Returns when the named models are loaded, or do not fit; all tried, raises the first failure."""
+        """Returns when the named models are loaded, or do not fit, all tried.
+
+        Raises the first failure where none could be loaded. Otherwise the others serve, and `on_event` hears a warning
+        for each that cannot: it is tried again when it is asked for.
+        """
         assert self._boot is not None, "start first"
         await asyncio.shield(self._boot)
-        for stored in self._catalogue.named:
-            member = self._members.join(stored)
-            if member.error is not None:
-                raise member.error
+        named = [self._members.join(stored) for stored in self._catalogue.named]
+        failures = [(member.stored.id, member.error) for member in named if member.error is not None]
+        if failures and len(failures) == len(named):
+            raise failures[0][1]
+        for name, error in failures:
+            self._heard(name, LoadEvent("warning", f"{name} is not served: {error.message}", hint=error.hint))
 
     async def lease(self, name: str | None, *, wait: float) -> Lease:
         """The right to use the worker of the model `name` (None: the first), which is loaded if need be.

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from llama_orch import machine
-from llama_orch.pool.fleet import estimate
+from llama_orch.pool import load_settings
+from llama_orch.pool.fleet import estimate, hardware
 from llama_orch.pool.fleet.facts import Known
 from llama_orch.pool.fleet.member import Member
 from llama_orch.pool.fleet.room import Room
@@ -23,7 +24,8 @@ log = logging.getLogger("llama_orch.fleet")
 class Loader:
     """`share` is the part of the memory that one model may plan its slots with, 1 over the number of named models.
 
-    `hear` gets a model's id and what its worker says while it loads.
+    `own` settings go before `settings`, by a model's id. `hear` gets a model's id and what its worker says while it
+    loads.
     """
 
     def __init__(
@@ -33,10 +35,13 @@ class Loader:
         known: Known,
         share: int,
         hear: Callable[[str, LoadEvent], None],
+        own: Mapping[str, WorkerSettings] | None = None,
     ) -> None:
-        self._settings, self._room, self._known = settings, room, known
+        self._settings, self._own = settings, own or {}
+        self._room, self._known = room, known
         self._share = share
         self._hear = hear
+        self._hardware = hardware.Hardware()
 
     async def load(self, member: Member, *, only_if_it_fits: bool = False) -> None:
         """Loads `member`, or notes why it cannot be. Never raises but to be cancelled."""
@@ -44,11 +49,11 @@ class Loader:
         member.loading()
         try:
             plan = await self._plan(member)
-            if only_if_it_fits and not self._room.fits(plan.memory):
+            if only_if_it_fits and not self._room.fits(plan.memory, plan.gpu):
                 member.unloaded()
                 return
-            await self._room.take(member, plan.memory)
-            worker = self._start(member, plan.slots)
+            await self._room.take(member, plan.memory, plan.gpu)
+            worker = self._start(member, plan)
             await asyncio.shield(worker.ready)
             member.loaded(worker)
         except OrchError as error:
@@ -64,11 +69,24 @@ class Loader:
             member.failed(EngineFailed(f"{member.stored.id} could not be loaded", code="internal"))
 
     async def _plan(self, member: Member) -> estimate.Plan:
+        """What it is reckoned with; a model that ran out of memory before gets half as much for each time."""
         member.facts = await self._known.of(member.stored)
+        wish = self._wish(member)
+        build = await self._hardware.of(wish.engine)
+        rooms = hardware.rooms(build, wish)
+        self._room.learn_gpus(rooms)
+        limit = (self._room.limit // self._share) >> member.shrunk
         available = machine.available_memory()
-        return estimate.plan(member.facts, self._settings, self._room.limit // self._share, available)
+        shape, cpu = member.facts.shape, hardware.cpu(build)
+        plan = await asyncio.to_thread(estimate.plan, shape, wish, limit, available, cpu, self._room.whole(rooms))
+        slots = plan.slots if wish.slots is not None else max(1, plan.slots >> member.shrunk)
+        return replace(plan, slots=slots)
 
-    def _start(self, member: Member, slots: int) -> Worker:
+    def _wish(self, member: Member) -> WorkerSettings:
+        """The settings of this model's worker."""
+        return load_settings.settled(self._own.get(member.stored.id, self._settings))
+
+    def _start(self, member: Member, plan: estimate.Plan) -> Worker:
         def hear(event: LoadEvent) -> None:
             if event.progress is not None:
                 member.progress = event.progress
@@ -78,7 +96,7 @@ class Loader:
             if member.worker is worker:
                 member.crashed(death)
 
-        worker = Worker(member.stored, replace(self._settings, slots=slots), hear, died)
+        worker = Worker(member.stored, replace(self._wish(member), slots=plan.slots), hear, died, reckoned=plan.memory)
         return worker
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("llama_orch.fleet")
 
 _LONGEST_PAUSE = 30.0
+_MOST_SHRUNK = 6
 
 
 class Member:
@@ -30,7 +31,8 @@ class Member:
 
     `spawn` runs what need not be waited for. `active` leases run, `claims` requests wait for one; `held`: no new lease,
     so that its memory comes free; `leaving`: its worker is being ended; `crowded`: it waits for others to make room;
-    `memory` bytes are counted for it; `load` is the task that loads it.
+    `memory` bytes are counted for it, and `gpu_memory` on GPUs; `shrunk` is how often it ran out of memory: the next
+    worker gets half as much for each time; `load` is the task that loads it.
     """
 
     def __init__(
@@ -47,7 +49,8 @@ class Member:
         self.worker: Worker | None = None
         self.facts: Facts | None = None
         self.load: asyncio.Task[None] | None = None
-        self.active = self.claims = self.memory = self.restarts = 0
+        self.active = self.claims = self.memory = self.gpu_memory = self.restarts = 0
+        self.shrunk = 0
         self.held = self.leaving = self.crowded = False
         self.progress: float | None = None
         self.error: OrchError | None = None
@@ -159,7 +162,9 @@ class Member:
 
     def _gone(self, state: State, error: OrchError | None) -> None:
         self.state, self.error = state, error
-        self.worker, self.memory, self.progress = None, 0, None
+        self.worker, self.memory, self.gpu_memory, self.progress = None, 0, 0, None
+        if error is not None and error.code == refusal.OUT_OF_MEMORY:
+            self.shrunk = min(self.shrunk + 1, _MOST_SHRUNK)
         self.held = self.leaving = False
         self._stir()
 

@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
+from llama_orch import machine
 from llama_orch_utils.errors import EngineFailed
+
+OUT_OF_MEMORY = "out_of_memory"
+# What llama.cpp, ggml's backends, C++ and Python say when memory cannot be had.
+_SHORT = ("failed to allocate", "unable to allocate", "cannot allocate", "out of memory", "bad_alloc", "MemoryError",
+          "cudaErrorMemoryAllocation", "ErrorOutOfDeviceMemory")  # fmt: skip
 
 
 def loading(name: str, progress: float | None) -> EngineFailed:
@@ -26,18 +32,34 @@ def too_large(name: str, need: int, limit: int) -> EngineFailed:
     """It does not fit even when all others that may go have gone."""
     return EngineFailed(
         f"{name} needs about {_gib(need)} of memory; {_gib(limit)} can be had",
-        code="out_of_memory",
+        code=OUT_OF_MEMORY,
         hint="a smaller --context or --slots, a smaller quantisation, or a larger --memory",
     )
 
 
-def crashed(name: str, how: str, last_words: str) -> EngineFailed:
-    """The worker ended while it was in use."""
+def crashed(name: str, how: str, last_words: str, *, reckoned: int = 0, starved: bool = False) -> EngineFailed:
+    """The worker ended while it was in use.
+
+    `starved`: the kernel has ended a process for want of memory meanwhile. `reckoned` bytes it was planned with.
+    """
+    if starved or any(word.lower() in last_words.lower() for word in _SHORT):
+        return _starved(name, how, last_words, reckoned)
     return EngineFailed(
         f"the worker of {name} ended ({how})",
         code="worker_died",
         retry_after=1,
         hint="try again: the next request starts it anew",
+        last_words=last_words,
+    )
+
+
+def _starved(name: str, how: str, last_words: str, reckoned: int) -> EngineFailed:
+    free = machine.available_memory()
+    return EngineFailed(
+        f"the worker of {name} ran out of memory ({how}): it was reckoned with {_gib(reckoned)}, {_gib(free)} are free",
+        code=OUT_OF_MEMORY,
+        retry_after=1,
+        hint="try again: the next worker gets fewer slots; or a smaller --context, or a smaller quantisation",
         last_words=last_words,
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from llama_orch import machine
 from llama_orch.models.stored_model import StoredModel
 from llama_orch.pool import lock as locks
 from llama_orch.pool import spawn
@@ -38,12 +40,14 @@ class Worker:
         settings: WorkerSettings,
         hear: Callable[[LoadEvent], None],
         died: Callable[[EngineFailed | None], None],
+        *,
+        reckoned: int = 0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._model = model
         # A keep-alive of 0 with the lifeline means: exactly as long as this process lives.
         self._settings = replace(settings, keep_alive=0)
-        self._hear, self._died = hear, died
+        self._hear, self._died, self._reckoned = hear, died, reckoned
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.ready.add_done_callback(_seen)
         self.ended: asyncio.Future[EngineFailed | None] = self._loop.create_future()
@@ -102,10 +106,14 @@ class Worker:
     def _live(self, process: subprocess.Popen[bytes], place: Place) -> EngineFailed | None:
         facts = spawn.hear(process, place, self._model, lambda event: self._tell(self._hear, event))
         self._tell(self._serves, str(place.socket), process.pid, facts)
+        killed = machine.oom_kills()
         status = process.wait()
         if status == 0 or self._stopping:
             return None
-        return refusal.crashed(self._model.id, spawn.ending(status), last_words(place.log, _LAST_WORDS))
+        words = last_words(place.log, _LAST_WORDS)
+        starved = status == -signal.SIGKILL and machine.oom_kills() > killed
+        how = spawn.ending(status)
+        return refusal.crashed(self._model.id, how, words, reckoned=self._reckoned, starved=starved)
 
     def _tell(self, function: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: this process is ending

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 
 from llama_orch.wire.generation import Choice, Generation, Head, TokenLogprob, ToolCall, Whole
+from llama_orch.wire.price import cost_member
 from llama_orch_utils.types import Usage
 
 LEAST_LOGPROB = -9999.0
@@ -39,6 +40,7 @@ def usage_object(usage: Usage) -> dict[str, object]:
         "total_tokens": usage.total_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        **cost_member(usage),
     }
 
 

@@ -12,6 +12,7 @@ from llama_orch.wire.chat_completions.tools import read_tools
 from llama_orch.wire.fields import Fields, unsupported
 from llama_orch.wire.generation import Generation
 from llama_orch.wire.json_body import parse as parse_json
+from llama_orch.wire.lora import read_adapters
 from llama_orch.wire.model_name import read_model
 from llama_orch.wire.streaming import MAX_TOKENS, read_include_usage, read_stop
 from llama_orch_utils.errors import BadRequest
@@ -47,6 +48,7 @@ def parse(body: bytes) -> Generation:
         stop=read_stop(fields),
         n=fields.integer("n", 1, MAX_CHOICES) or 1,
         cache=fields.flag("cache_prompt") is not False,
+        adapters=read_adapters(fields),
         sampling=read_sampling(fields),
         schema_at=schema_pointer(document),
         tools=read_tools(fields),

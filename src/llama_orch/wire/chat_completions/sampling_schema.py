@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from llama_orch.wire.chat_completions.sampling import BIASED, MAX_BIASED, MAX_COUNT, MAX_GRAMMAR
 from llama_orch.wire.shapes import (
+    COST,
     NULL,
     OBJECT,
     TEXT,
@@ -53,7 +54,9 @@ USAGE: Schema = answer_object(
         "total_tokens": _COUNT,
         "prompt_tokens_details": answer_object({"cached_tokens": _COUNT}),
         "completion_tokens_details": answer_object({"reasoning_tokens": _COUNT}),
-    }
+        "cost": COST,
+    },
+    optional=("cost",),
 )
 _TOKEN: dict[str, Schema] = {
     "token": TEXT,

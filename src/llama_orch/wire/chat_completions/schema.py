@@ -10,6 +10,7 @@ from llama_orch.wire.chat_completions.sampling_schema import FORMS, LOGPROBS, SA
 from llama_orch.wire.chat_completions.thinking import EFFORTS, RESERVED
 from llama_orch.wire.chat_completions.tools import MAX_TOOLS, NAME_PATTERN
 from llama_orch.wire.error_schema import ERROR
+from llama_orch.wire.lora import ADAPTERS
 from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.shapes import (
     FLAG,
@@ -65,6 +66,7 @@ REQUEST: Schema = request_object(
         "max_tokens": integer(1, MAX_TOKENS),
         "max_completion_tokens": integer(1, MAX_TOKENS),
         "cache_prompt": FLAG,
+        "lora": ADAPTERS,
         "tools": array(_TOOL, most=MAX_TOOLS),
         "tool_choice": _CHOICE,
         "parallel_tool_calls": FLAG,

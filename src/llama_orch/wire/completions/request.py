@@ -8,6 +8,7 @@ from llama_orch.wire.completions.prompts import read_prompts
 from llama_orch.wire.fields import Fields, unsupported
 from llama_orch.wire.generation import Generation
 from llama_orch.wire.json_body import parse as parse_json
+from llama_orch.wire.lora import read_adapters
 from llama_orch.wire.model_name import read_model
 from llama_orch.wire.streaming import MAX_TOKENS, read_include_usage, read_stop
 from llama_orch_utils.errors import BadRequest
@@ -43,6 +44,7 @@ def parse(body: bytes) -> Generation:
         n=n,
         echo=echo,
         cache=fields.flag("cache_prompt") is not False,
+        adapters=read_adapters(fields),
         sampling=read_sampling(fields, _logprobs),
         schema_at=schema_pointer(document),
         prompt_at="/prompt",

@@ -9,6 +9,7 @@ from llama_orch.wire.completions.prompts import MAX_PROMPTS, MAX_TOKEN
 from llama_orch.wire.completions.prompts import MAX_TOKENS as MAX_PROMPT_TOKENS
 from llama_orch.wire.completions.request import MAX_CHOICES, MAX_LOGPROBS, WITHOUT_EFFECT
 from llama_orch.wire.error_schema import ERROR
+from llama_orch.wire.lora import ADAPTERS
 from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.shapes import (
     FLAG,
@@ -39,6 +40,7 @@ REQUEST: Schema = request_object(
         "max_tokens": integer(1, MAX_TOKENS),
         "logprobs": integer(0, MAX_LOGPROBS),
         "cache_prompt": FLAG,
+        "lora": ADAPTERS,
         "response_format": FORMS,
     }
     | SAMPLING,

@@ -17,6 +17,8 @@ def answer(vectors: Vectors, wish: EmbeddingWish) -> bytes:
         for index, row in enumerate(vectors.rows)
     )
     usage = {"prompt_tokens": vectors.prompt_tokens, "total_tokens": vectors.prompt_tokens}
+    if vectors.cost is not None:
+        usage["cost"] = vectors.cost
     end = json.dumps({"model": vectors.model, "usage": usage}, ensure_ascii=False)[1:]
     return f'{{"object": "list", "data": [{data}], {end}'.encode("utf-8", "replace")
 

@@ -12,12 +12,12 @@ from llama_orch.wire.embeddings.request import (
     WITHOUT_EFFECT,
 )
 from llama_orch.wire.model_name import MODEL
-from llama_orch.wire.shapes import TEXT, Schema, answer_object, any_of, array, enum, integer, request_object, text
+from llama_orch.wire.shapes import COST, TEXT, Schema, answer_object, any_of, array, enum, integer, request_object, text
 
 TOKENS: Schema = array(integer(0, MAX_TOKEN), least=1, most=MAX_LENGTH)
 _TEXT = text(shortest=1)
 COUNT: Schema = {"type": "integer", "minimum": 0}
-USAGE: Schema = answer_object({"prompt_tokens": COUNT, "total_tokens": COUNT})
+USAGE: Schema = answer_object({"prompt_tokens": COUNT, "total_tokens": COUNT, "cost": COST}, optional=("cost",))
 
 REQUEST: Schema = request_object(
     {"input": any_of(_TEXT, TOKENS, array(any_of(_TEXT, TOKENS), least=1, most=MAX_INPUTS))},

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from llama_orch.wire.generation import Choice, FinishReason, Generation, Head, ToolCall, Whole
 from llama_orch.wire.messages.signature import sign
+from llama_orch.wire.price import cost_member
 from llama_orch_utils.errors import InvalidAnswer
 from llama_orch_utils.types import Usage
 
@@ -51,6 +52,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,
+        **cost_member(usage),
     }
 
 

@@ -12,6 +12,7 @@ from llama_orch.wire.messages.thinking import CLEAR_THINKING, DISPLAYS, LEAST_BU
 from llama_orch.wire.messages.tools import MAX_EXAMPLES, MAX_TOOLS, NAME, TOOL_WITHOUT_EFFECT
 from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.shapes import (
+    COST,
     FLAG,
     NULL,
     OBJECT,
@@ -136,6 +137,8 @@ COUNT_ANSWER = answer_object({"input_tokens": integer(0, MAX_COUNT)})
 _TOKENS: Schema = {"type": "integer", "minimum": 0}
 _USAGE = answer_object(
     dict.fromkeys(("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"), _TOKENS)
+    | {"cost": COST},
+    optional=("cost",),
 )
 _STOP_REASON = enum("end_turn", "max_tokens", "stop_sequence", "tool_use", "model_context_window_exceeded")
 _TEXT_OR_NULL = any_of(TEXT, NULL)

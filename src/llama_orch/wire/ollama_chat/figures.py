@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llama_orch.wire.generation import FinishReason, Timing, TokenLogprob
+from llama_orch.wire.price import cost_member
 from llama_orch_utils.types import Usage
 
 LEAST_LOGPROB = -9999.0
@@ -37,7 +38,14 @@ def end_members(reason: FinishReason, usage: Usage, timing: Timing | None) -> di
         "prompt_eval_duration": int(first * _NANOSECONDS),
         "eval_count": usage.output_tokens,
         "eval_duration": int(max(0.0, total - first) * _NANOSECONDS),
+        **usage_member(usage),
     }
+
+
+def usage_member(usage: Usage) -> dict[str, Any]:
+    """`{"usage": {"cost": …}}`, which Ollama has not, in micro-euros; nothing where nobody charges."""
+    cost = cost_member(usage)
+    return {"usage": cost} if cost else {}
 
 
 LOADED: dict[str, Any] = {"done": True, "done_reason": "load"}

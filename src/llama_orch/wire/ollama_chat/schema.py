@@ -17,6 +17,7 @@ from llama_orch.wire.ollama_chat.options import (
     WITHOUT_EFFECT,
 )
 from llama_orch.wire.shapes import (
+    COST,
     FLAG,
     NULL,
     OBJECT,
@@ -114,6 +115,8 @@ FIGURES: dict[str, Schema] = {
         COUNT,
     ),
 }
+CHARGED = answer_object({"cost": COST})
+"""The member `usage` of Ollama's answers, which is ours alone; only where requests are charged."""
 LOADED: dict[str, Schema] = {"done": enum(True), "done_reason": enum("load")}
 _TOKEN: dict[str, Schema] = {"token": TEXT, "logprob": {"type": "number"}, "bytes": array(integer(0, 255))}
 LOGPROBS = array(answer_object(_TOKEN | {"top_logprobs": array(answer_object(_TOKEN))}))
@@ -129,7 +132,8 @@ _SAID = answer_object(
 def answers(said: dict[str, Schema], optional: tuple[str, ...] = ()) -> tuple[Schema, Schema]:
     """The schemas of a whole answer and of a line of a stream, where `said` are the members that hold the words."""
     optional = (*optional, "logprobs")
-    whole = answer_object(HEAD | said | {"logprobs": LOGPROBS} | FIGURES, optional=optional)
+    extra: dict[str, Schema] = {"logprobs": LOGPROBS, "usage": CHARGED}
+    whole = answer_object(HEAD | said | extra | FIGURES, optional=(*optional, "usage"))
     loaded = answer_object(HEAD | said | LOADED, optional=optional)
     more: dict[str, Schema] = {"logprobs": LOGPROBS, "done": enum(False)}
     line = answer_object(HEAD | said | more, optional=optional)

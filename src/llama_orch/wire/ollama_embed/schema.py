@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from llama_orch.wire.model_name import MODEL
 from llama_orch.wire.ollama_chat.options import DURATION
-from llama_orch.wire.ollama_chat.schema import ERROR
+from llama_orch.wire.ollama_chat.schema import CHARGED, ERROR
 from llama_orch.wire.ollama_embed.request import MAX_DIMENSIONS, MAX_INPUTS
 from llama_orch.wire.shapes import (
     FLAG,
@@ -41,10 +41,12 @@ ANSWER: Schema = answer_object(
         "total_duration": _COUNT,
         "load_duration": _COUNT,
         "prompt_eval_count": _COUNT,
-    }
+        "usage": CHARGED,
+    },
+    optional=("usage",),
 )
 LEGACY_REQUEST: Schema = request_object(_MODEL, {"prompt": TEXT, **_SHARED})
-LEGACY_ANSWER: Schema = answer_object({"embedding": _VECTOR})
+LEGACY_ANSWER: Schema = answer_object({"embedding": _VECTOR, "usage": CHARGED}, optional=("usage",))
 STREAM = None
 
 __all__ = ["ANSWER", "ERROR", "LEGACY_ANSWER", "LEGACY_REQUEST", "REQUEST", "STREAM"]

@@ -12,18 +12,24 @@ from llama_orch.wire.rerank.request import RerankWish
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A relevance from 0 to 1 for each document, in the request's order; tokens of all pairs together."""
+    """A relevance from 0 to 1 for each document, in the request's order; tokens of all pairs together.
+
+    `cost` is what they cost in micro-euros, None where nobody charges.
+    """
 
     id: str
     model: str
     relevances: Sequence[float]
     prompt_tokens: int
+    cost: int | None = None
 
 
 def answer(ranking: Ranking, wish: RerankWish) -> bytes:
     """The list object. Documents of equal relevance keep their order."""
     order = sorted(range(len(ranking.relevances)), key=lambda index: -ranking.relevances[index])
     usage = {"prompt_tokens": ranking.prompt_tokens, "total_tokens": ranking.prompt_tokens}
+    if ranking.cost is not None:
+        usage["cost"] = ranking.cost
     found = {
         "id": ranking.id,
         "object": "list",

@@ -9,6 +9,7 @@ from typing import Literal, cast
 
 from llama_orch.wire.generation import FinishReason, Head
 from llama_orch.wire.json_body import Json
+from llama_orch.wire.price import cost_member
 from llama_orch_utils.errors import ContextTooLong, OrchError, RateLimited
 from llama_orch_utils.types import Usage
 
@@ -59,6 +60,7 @@ def usage_object(usage: Usage) -> dict[str, object]:
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.total_tokens,
+        **cost_member(usage),
     }
 
 

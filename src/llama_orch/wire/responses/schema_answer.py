@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from llama_orch.wire.shapes import (
     ANYTHING,
+    COST,
     FLAG,
     NULL,
     OBJECT,
@@ -68,7 +69,9 @@ _USAGE = answer_object(
         "output_tokens": COUNT,
         "output_tokens_details": answer_object({"reasoning_tokens": COUNT}),
         "total_tokens": COUNT,
-    }
+        "cost": COST,
+    },
+    optional=("cost",),
 )
 _ECHO: dict[str, Schema] = {
     "background": FLAG,
