@@ -12,6 +12,7 @@ from llama_orch.tap.body import Intake
 from llama_orch.tap.call import Call, ClientGone, Receive, Scope, Send
 from llama_orch.tap.cors import Cors
 from llama_orch.tap.gate import Gate
+from llama_orch.tap.neighbours import is_near
 from llama_orch.tap.routes import TapRoute
 from llama_orch.tap.tap import Tap
 from llama_orch.wire import envelope
@@ -21,7 +22,7 @@ from llama_orch_utils.errors import OrchError, RequestError
 log = logging.getLogger("llama_orch.tap")
 
 _NO_CLIENT = 499
-_ERROR = 400
+_ERROR, _NOT_FOUND = 400, 404
 _LINGER = 1.0
 _FORMS = {"/v1/messages": "llama_orch.wire.messages:DIALECT", "/api/": "llama_orch.wire.ollama_chat:DIALECT"}
 """The dialect in which an error is said where no route is known, by how the path begins."""
@@ -52,6 +53,8 @@ class App:
                 connection.calls.discard(call)
             if call.intake is not None:
                 call.intake.release()
+        if self._tap.admission is not None and not call.handed_on and not _is_inquiry(call):
+            self._tap.admission.log.write(call, time.monotonic() - begun)
         if log.isEnabledFor(logging.INFO):
             spent = (time.monotonic() - begun) * 1e3
             log.info("%s %s %r %d %.0fms", call.id, scope["method"], call.path[:100], call.status, spent)
@@ -76,7 +79,7 @@ class App:
             await self._refuse(call, OrchError("the gateway met a defect of its own; its log tells", code="internal"))
 
     async def _dispatch(self, call: Call) -> None:
-        found = routes.matching(call.path)
+        found = self._tap.routes.matching(call.path)
         method: str = call.scope["method"]
         if found:
             # A HEAD is a GET whose body the server leaves out (RFC 9110, 9.3.2).
@@ -88,7 +91,8 @@ class App:
             await self._cors.preflight(call, _methods(found))
             return
         if not (call.route is not None and call.route.public):
-            call.client = self._gate.check_key(call)
+            gate = self._gate
+            call.client = gate.check_key(call) if gate.authority is None else await gate.identify(call)
         if call.route is None:
             raise RequestError(f"there is no {call.path[:100]} here", code="unknown_path", status=404)
         if call.route.method != method and (method, call.route.method) != ("HEAD", "GET"):
@@ -98,7 +102,11 @@ class App:
         call.argument = routes.argument(call.route, call.path)
         forms = call.path.startswith("/api/")
         call.intake = Intake(call.headers, self._tap.options, self._tap.held, forms=forms)
-        await routes.load(call.route.handler)(self._tap, call)
+        handler, admission = routes.load(call.route.handler), self._tap.admission
+        if admission is None:
+            await handler(self._tap, call)
+        else:
+            await admission.answer(handler, call)
 
     async def _refuse(self, call: Call, error: OrchError) -> None:
         connection = call.connection
@@ -112,6 +120,11 @@ class App:
         if not heard or error.code == "malformed_http":
             headers.append((b"connection", b"close"))
         await call.reply(error.status, _rendered(call, error), headers)
+
+
+def _is_inquiry(call: Call) -> bool:
+    """Whether another process only asked for what is not here either."""
+    return call.status == _NOT_FOUND and is_near(call)
 
 
 def _methods(found: tuple[TapRoute, ...]) -> bytes:

@@ -16,10 +16,12 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from llama_orch.tap.call import Call, Client
+from llama_orch.tap.neighbours import PEER, is_near
 from llama_orch.tap.settings import ServeOptions
 from llama_orch_utils.errors import BadRequest, ConfigError, NotAllowed, NotAuthorised
 
 if TYPE_CHECKING:
+    from llama_orch.tap.authority import Authority
     from llama_orch.tap.cors import Cors
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::\d{1,5})?")
@@ -33,10 +35,20 @@ _ELSEWHERE = (b"cross-site", b"same-site")
 class Gate:
     """`check_site` and `check_key` let a request in or raise. `key` None: none is needed.
 
-    Raises ConfigError for an allowed host that no Host header could name.
+    With an `authority` it is that which knows the keys: then `identify` takes the place of `check_key`. Raises
+    ConfigError for an allowed host that no Host header could name.
     """
 
-    def __init__(self, options: ServeOptions, key: str | None, cors: Cors, *, loopback: bool) -> None:
+    def __init__(
+        self,
+        options: ServeOptions,
+        key: str | None,
+        cors: Cors,
+        *,
+        loopback: bool,
+        authority: Authority | None = None,
+    ) -> None:
+        self.authority = authority
         self._names = {options.host.lower(), *(_allowed(name) for name in options.hosts)}
         self._loopback = loopback
         if not loopback:
@@ -73,12 +85,24 @@ class Gate:
         name = name if _NAME.fullmatch(name) else ""
         if self._digest is None:
             return Client("", host, name)
-        given = _key_of(call)
-        if not given:
-            raise NotAuthorised("this server wants a key", hint="send Authorization: Bearer KEY")
+        given = _needed_key(call)
         if not hmac.compare_digest(hashlib.sha256(given).digest(), self._digest):
             raise NotAuthorised("the key is wrong", hint="send the key that orch serve shows when it starts")
         return Client(self._key_id, host, name)
+
+    async def identify(self, call: Call) -> Client:
+        """Who asks, by the authority. Raises NotAuthorised for a missing key, and what the authority does."""
+        assert self.authority is not None, "a gate without an authority has one key"
+        peer = call.scope.get("client")
+        host = str(peer[0]) if peer else ""
+        if not peer and is_near(call):
+            host = call.headers.get(PEER, b"").decode("latin-1")
+        given = _needed_key(call)
+        route = call.route
+        if route is not None and route.operator:
+            return await self.authority.operator(given, host)
+        admitted = route is not None and bool(route.job) and b"idempotency-key" not in call.headers
+        return await self.authority.client(given, host, fresh=not admitted)
 
     def _is_ours(self, host: str) -> bool:
         found = _HOST.fullmatch(host)
@@ -108,7 +132,15 @@ def _allowed(name: str) -> str:
     return found
 
 
-def _key_of(call: Call) -> bytes:
+def _needed_key(call: Call) -> bytes:
+    given = key_of(call)
+    if not given:
+        raise NotAuthorised("this server wants a key", hint="send Authorization: Bearer KEY")
+    return given
+
+
+def key_of(call: Call) -> bytes:
+    """The key that a request carries; empty where it carries none."""
     scheme, _, given = call.headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() == b"bearer" and given.strip():
         return given.strip()

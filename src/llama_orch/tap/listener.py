@@ -84,5 +84,10 @@ def url_of(listener: socket.socket, *, tls: bool) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
+def only_here(listener: socket.socket) -> bool:
+    """Whether only this machine reaches the address that a socket listens on."""
+    return ip_address(str(listener.getsockname()[0]).partition("%")[0]).is_loopback
+
+
 def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)

@@ -18,7 +18,12 @@ _OK = 200
 
 async def listing(tap: Tap, call: Call) -> None:
     """Every model that can be asked for, whether it is loaded or not."""
-    data = [_entry(model) for model in tap.fleet.models()]
+    if tap.routing is not None:
+        from llama_orch.tap.routing.listing import entries
+
+        data = await entries(tap, call.client)
+    else:
+        data = [entry(model) for model in tap.fleet.models()]
     found = {
         "object": "list",
         "data": data,
@@ -31,17 +36,24 @@ async def listing(tap: Tap, call: Call) -> None:
 
 async def one(tap: Tap, call: Call) -> None:
     """One of them; 404 `model_not_found` with near misses for any other name."""
-    await call.reply(_OK, json.dumps(_entry(tap.fleet.find(call.argument))).encode())
+    if tap.routing is not None:
+        from llama_orch.tap.routing.listing import entry_of
+
+        found = await entry_of(tap, tap.routing.find(call.argument))
+    else:
+        found = entry(tap.fleet.find(call.argument))
+    await call.reply(_OK, json.dumps(found).encode())
 
 
-def _entry(model: FleetModel) -> dict[str, object]:
+def entry(model: FleetModel) -> dict[str, object]:
+    """What is told of a model that runs here."""
     created = _created(model)
     return {
         "id": model.id,
         "object": "model",
         "type": "model",
         "created": created,
-        "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
+        "created_at": day(created),
         "display_name": model.id,
         "owned_by": "llama-orch",
         "state": model.state,
@@ -49,6 +61,11 @@ def _entry(model: FleetModel) -> dict[str, object]:
         "capabilities": list(model.capabilities),
         "meta": {"n_ctx_train": model.context_train, "size": model.stored.size},
     }
+
+
+def day(created: int) -> str:
+    """Unix seconds as Anthropic's client wants them."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
 
 
 def _created(model: FleetModel) -> int:

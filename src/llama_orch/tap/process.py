@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import uvloop
 
@@ -26,7 +27,7 @@ from llama_orch.tap.settings import Ready, ServeOptions
 from llama_orch.tap.tap import Tap
 from llama_orch.tap.tls import context_of
 from llama_orch_utils.secrets.secret import Secret
-from llama_orch_utils.targets.local import LoadEvent, WorkerSettings
+from llama_orch_utils.targets.local import LoadEvent
 
 Announce = Callable[[Ready], None]
 Hear = Callable[[str, LoadEvent], None]
@@ -43,7 +44,7 @@ def serve(options: ServeOptions, announce: Announce, *, hear: Hear | None = None
     be loaded.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    _set_limits(options)
+    set_limits(options)
     tls = context_of(options)
     family, place, loopback = resolve(options)
     key = key_for(options, loopback=loopback)
@@ -62,27 +63,28 @@ class Process:
 
     async def run(self, gate: Gate, cors: Cors, tls: object, announce: Announce, hear: Hear | None) -> int:
         """Listens at once (a request while loading gets a 503 that says so), loads beside it, serves until the end."""
-        tap = Tap(self._options, _fleet(self._options))
-        tap.fleet.on_event = hear
+        fleet = _fleet(self._options)
+        tap = Tap(self._options, fleet)
+        fleet.on_event = hear
         server = Server(Config(App(tap, gate, cors), self._options, tls))  # pyright: ignore[reportArgumentType]
         drain = Drain(tap, lambda: setattr(server, "should_exit", True))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, drain.begin)
-        await tap.fleet.start()
+        await fleet.start()
         clock = loop.create_task(Clock(tap, server.connections).run())
-        loading = loop.create_task(self._load(tap, drain, announce))
+        loading = loop.create_task(self._load(tap, fleet, drain, announce))
         try:
             await server.serve(sockets=[self._listener])
             return await _outcome(loading)
         finally:
             clock.cancel()
             await tap.close()
-            await tap.fleet.close(_CLOSE_SECONDS)
+            await fleet.close(_CLOSE_SECONDS)
 
-    async def _load(self, tap: Tap, drain: Drain, announce: Announce) -> None:
+    async def _load(self, tap: Tap, fleet: Fleet, drain: Drain, announce: Announce) -> None:
         try:
-            await tap.fleet.settled()
+            await fleet.settled()
         except BaseException:
             drain.begin()
             raise
@@ -104,7 +106,8 @@ async def _outcome(loading: asyncio.Task[None]) -> int:
 def _fleet(options: ServeOptions) -> Fleet:
     from llama_orch.models.store import Store
 
-    settings = WorkerSettings(
+    settings = replace(
+        options.worker,
         context=options.context,
         slots=options.slots,
         threads=options.threads,
@@ -115,7 +118,7 @@ def _fleet(options: ServeOptions) -> Fleet:
     return Fleet(options.models, store=store, settings=settings, pinned=options.pinned, memory=options.memory)
 
 
-def _set_limits(options: ServeOptions) -> None:
+def set_limits(options: ServeOptions) -> None:
     """Room for the connections, and no core files: one would hold every prompt in memory."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * options.max_connections + _SPARE_FILES

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A request on its way to a worker, and the answer on its way back, byte for byte."""
+"""A request on its way to whatever answers it, and the answer on its way back, byte for byte."""
 
 from __future__ import annotations
 
@@ -8,62 +8,50 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llama_orch.pool.fleet import Lease
 from llama_orch.tap.call import Call
-from llama_orch.tap.early import Early
-from llama_orch.tap.passage import Passage
 from llama_orch.tap.phases import refuse_unless_ready
-from llama_orch.tap.upstream import UpstreamBroken
-from llama_orch.tap.wanted import model_of
+from llama_orch.tap.routing.errand import Errand
+from llama_orch.tap.routing.local import WorkerTries
+from llama_orch.tap.wanted import document_of, name_in
 from llama_orch.wire.receipt import Receipt
-from llama_orch_utils.errors import EngineFailed, OrchError
+from llama_orch_utils.errors import OrchError
 
 if TYPE_CHECKING:
+    from llama_orch.tap.routing import Routed, Routing
+    from llama_orch.tap.routing.asking import Document
     from llama_orch.tap.tap import Observer, Tap
-
-_HANDED_ON = (b"anthropic-version", b"anthropic-beta")
-_HEAD = b"\r\n".join(
-    (
-        b"POST %b HTTP/1.1",
-        b"host: localhost",
-        b"content-type: application/json",
-        b"content-length: %d",
-        b"x-orch-request-id: %b",
-        b"x-orch-model: %b",
-        b"x-orch-receipt: 1",
-        b"",
-    )
-)
-_TRIES = 2
 
 
 async def handle(tap: Tap, call: Call) -> None:
     """The route of everything that a worker answers."""
     body = await call.body()
-    await tap.forward(call, body, model_of(body))
+    document = document_of(body)
+    await Relay(tap, call, body, name_in(document), None, document).run()
 
 
 class Relay:
     """One request. `run` raises while nothing was sent; afterwards it ends the answer in the dialect's own way."""
 
-    def __init__(self, tap: Tap, call: Call, body: bytes, model: str | None, observer: Observer | None) -> None:
-        assert call.route is not None, "the app gives every call its route"
-        self._tap, self._call, self._body = tap, call, body
-        self._name = model
-        self._observer = observer
-        self._route = call.route
-        self._model: str | None = None
-        self._early = Early(call, body, tap.options.ping)
-        self._begun = time.monotonic()
-        self._waited = 0.0
-        self._passage = Passage(call, self._early, observer)
+    def __init__(
+        self,
+        tap: Tap,
+        call: Call,
+        body: bytes,
+        model: str | None,
+        observer: Observer | None,
+        document: Document | None = None,
+    ) -> None:
+        self._tap, self._call = tap, call
+        self._errand = Errand(tap, call, body, model, observer)
+        if document is not None:
+            self._errand.document = document
 
     async def run(self) -> None:
         """From the body to the last byte of the answer."""
-        self._call.on_tick = self._early.tick
+        self._call.on_tick = self._errand.early.tick
         try:
             refuse_unless_ready(self._tap.phase)
-            await self._leased()
+            await self._answered()
         except OrchError as error:
             await self._failed(error)
         except asyncio.CancelledError:
@@ -75,77 +63,56 @@ class Relay:
             self._call.on_tick = None
             self._record()
 
+    async def _answered(self) -> None:
+        errand, routing = self._errand, self._tap.routing
+        if routing is None:  # orch serve: the fleet is all there is
+            await WorkerTries(errand, errand.name).run()
+            return
+        routed = routing.find(errand.name)
+        routed.usable(errand.route.path)
+        errand.model = routed.spec.name
+        admission = self._tap.admission
+        if admission is None:
+            await routing.answer(errand, routed)
+            return
+        await self._paid(routing, routed)
+
+    async def _paid(self, routing: Routing, routed: Routed) -> None:
+        """The same between admission and settlement."""
+        from llama_orch.tap.routing.counting import counter_of
+        from llama_orch.tap.routing.routing import context_of
+
+        errand, admission = self._errand, self._tap.admission
+        assert admission is not None, "asked only where there is one"
+        admitted = await admission.admit(
+            errand.call,
+            errand.body,
+            routed.spec.name,
+            context=context_of(routed, self._tap.fleet),
+            count=counter_of(errand, routed),
+            document=errand.document,
+        )
+        async with admitted:
+            errand.money = admitted
+            await routing.answer(errand, routed)
+
     async def _failed(self, error: OrchError) -> None:
-        self._passage.outcome = error.code
-        frames = await self._early.fail(error)
+        self._errand.outcome = error.code
+        if self._errand.going is not None:
+            self._errand.going.outcome = error.code
+        frames = await self._errand.early.fail(error)
         if frames is None:
             raise error
-        if self._observer is not None:
-            self._observer(frames)
-
-    async def _leased(self) -> None:
-        for left in range(_TRIES - 1, -1, -1):
-            lease = await self._lease()
-            try:
-                self._model = lease.model
-                queue = self._tap.lanes.of(lease.model, self._route.job, lease.slots)
-                await queue.enter(self._call.client)
-                entered = time.monotonic()
-                self._waited = entered - self._begun
-                try:
-                    if await self._asked(lease, last=not left):
-                        return
-                finally:
-                    queue.leave(time.monotonic() - entered)
-            finally:
-                lease.release()
-
-    async def _lease(self) -> Lease:
-        lanes, client = self._tap.lanes, self._call.client
-        lanes.enter_lobby(client)
-        try:
-            return await self._tap.fleet.lease(self._name, wait=self._tap.options.load_wait)
-        finally:
-            lanes.leave_lobby(client)
-
-    async def _asked(self, lease: Lease, *, last: bool) -> bool:
-        """Whether the worker took the request; False: it had gone before, and another one may be tried."""
-        try:
-            upstream = await self._tap.pool.acquire(lease.socket)
-        except OSError as error:
-            failure = await lease.failure()
-            if failure is None:
-                lease.broken()  # it lives and takes no connections
-            if last:
-                raise failure or _unreachable(lease.model) from error
-            return False
-        try:
-            await upstream.ask(self._head(lease), self._body)
-            await self._passage.run(upstream)
-        except UpstreamBroken as broken:
-            raise (await lease.failure()) or _unreachable(lease.model) from broken
-        finally:
-            self._tap.pool.release(lease.socket, upstream)
-        return True
-
-    def _head(self, lease: Lease) -> bytes:
-        given, path = self._call.headers, self._route.path.encode()
-        head = _HEAD % (path, len(self._body), self._call.id.encode(), lease.model.encode())
-        for name in _HANDED_ON:
-            if name in given:
-                head += b"%b: %b\r\n" % (name, given[name])
-        return head + b"\r\n"
+        if self._errand.observer is not None:
+            self._errand.observer(frames)
 
     def _record(self) -> None:
-        found = self._passage.receipt or Receipt(outcome=self._passage.outcome)
-        waited = self._waited
+        errand = self._errand
+        going = errand.going
+        found = going.receipt if going is not None else None
+        found = found or Receipt(outcome=errand.outcome if going is None else going.outcome)
+        waited = errand.waited
         if waited > 0.0005:  # noqa: PLR2004 - half a millisecond is none
             first = found.first_token_seconds and found.first_token_seconds + waited
             found = replace(found, queue_seconds=found.queue_seconds + waited, first_token_seconds=first)
-        self._tap.metrics.record(self._route, self._model, found, time.monotonic() - self._begun)
-
-
-def _unreachable(model: str) -> EngineFailed:
-    return EngineFailed(
-        f"the connection to the worker of {model} broke", code="worker_died", retry_after=1, hint="try again"
-    )
+        self._tap.metrics.record(errand.route, errand.model, found, time.monotonic() - errand.begun)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every path of the gateway, as data: what it answers itself, and what it hands on to a worker."""
+"""Every path of the gateway, as data: what it answers itself, and what it hands on to a worker.
+
+`SERVE` is the table of `orch serve`; `TAP` that of a gateway with accounts, which has more and guards some better;
+`ROUTED` is without accounts; `CLOSED` that of a tap whose inference is turned off.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,8 @@ class TapRoute:
 
     `handler` is `module:attribute`, loaded on first use: `async def handle(tap, call)`. `dialect` renders the errors
     (`module:attribute`, empty: OpenAI's form). `job` is the wire's name for what a worker does with it, empty where the
-    gateway answers itself. A `public` path needs no key.
+    gateway answers itself. A `public` path needs no key, or asks for one of another kind itself. An `operator` path
+    tells what belongs to no single account: a tap gives it to the operator's keys only.
     """
 
     method: str
@@ -33,6 +38,7 @@ class TapRoute:
     dialect: str = ""
     job: str = ""
     public: bool = False
+    operator: bool = False
 
 
 _RESPONSES = "llama_orch.wire.responses:DIALECT"
@@ -44,10 +50,12 @@ _OWN: tuple[TapRoute, ...] = (
     TapRoute("HEAD", "/", "llama_orch.tap.ollama.root:handle", public=True),
     TapRoute("GET", "/health", "llama_orch.tap.status:health", public=True),
     TapRoute("GET", "/ready", "llama_orch.tap.status:ready", public=True),
-    TapRoute("GET", "/metrics", "llama_orch.tap.metrics:handle"),
+    TapRoute("GET", "/metrics", "llama_orch.tap.metrics:handle", operator=True),
     TapRoute("GET", "/openapi.json", "llama_orch.tap.openapi:handle", public=True),
     TapRoute("GET", "/v1/models", "llama_orch.tap.models:listing"),
     TapRoute("GET", "/v1/models/*", "llama_orch.tap.models:one"),
+    TapRoute("GET", "/v1/applets", "llama_orch.tap.applets:listing"),
+    TapRoute("POST", "/v1/applets/*", "llama_orch.tap.applets:run"),
     TapRoute("POST", "/v1/responses", "llama_orch.tap.responses:create", _RESPONSES, "generate"),
     TapRoute("POST", "/v1/responses/input_tokens", "llama_orch.tap.responses:input_tokens", _RESPONSES, "count"),
     TapRoute("POST", "/v1/responses/*/cancel", "llama_orch.tap.responses:cancel", _RESPONSES),
@@ -71,32 +79,59 @@ def _relayed() -> tuple[TapRoute, ...]:
     )
 
 
+class Routes:
+    """A table, in order of precedence where patterns overlap."""
+
+    def __init__(self, routes: tuple[TapRoute, ...]) -> None:
+        self.all = routes
+        self._patterns = tuple(route for route in routes if "*" in route.path)
+        self._exact: dict[str, tuple[TapRoute, ...]] = {}
+        for route in routes:
+            if "*" not in route.path:
+                self._exact[route.path] = (*self._exact.get(route.path, ()), route)
+
+    def matching(self, path: str) -> tuple[TapRoute, ...]:
+        """All routes of `path`, whatever their method; none for an unknown path.
+
+        An exact path beats a pattern, and the first pattern of a method the later ones.
+        """
+        exact = self._exact.get(path)
+        if exact is not None:
+            return exact
+        found: dict[str, TapRoute] = {}
+        for route in self._patterns:
+            if _fits(route.path, path):
+                found.setdefault(route.method, route)
+        return tuple(found.values())
+
+
 ROUTES: tuple[TapRoute, ...] = (*_OWN, *_relayed())
-"""In order of precedence where patterns overlap."""
+"""What `orch serve` answers."""
 
+ACCOUNTS: tuple[TapRoute, ...] = (
+    TapRoute("GET", "/v1/credits", "llama_orch.tap.credits:balance"),
+    TapRoute("GET", "/v1/key", "llama_orch.tap.credits:key"),
+    TapRoute("GET", "/v1/usage", "llama_orch.tap.credits:usage"),
+)
+"""What an account may know of itself."""
+ROUTING: tuple[TapRoute, ...] = (
+    TapRoute("GET", "/v1/routes/status", "llama_orch.tap.routing.status:handle", operator=True),
+)
+"""What the operator of a tap may know of the ways to its models."""
+_ADMIN = "llama_orch.tap.admin:handle"
+_OPERATOR: tuple[TapRoute, ...] = (
+    TapRoute("GET", "/.well-known/llama-orch", "llama_orch.tap.wellknown:handle", public=True),
+    TapRoute("POST", "/v1/webhooks/stripe", "llama_orch.tap.payments:handle", public=True),
+    TapRoute("POST", "/v1/vouchers", "llama_orch.tap.payments.redeeming:handle"),
+    TapRoute("GET", "/admin/v1", _ADMIN, public=True),
+    *(TapRoute(method, "/admin/v1/*", _ADMIN, public=True) for method in ("GET", "POST", "PATCH", "DELETE")),
+)
+_ALWAYS = frozenset(("/", "/health", "/ready", "/metrics", "/openapi.json"))
 
-@cache
-def _exact() -> dict[str, tuple[TapRoute, ...]]:
-    found: dict[str, tuple[TapRoute, ...]] = {}
-    for route in ROUTES:
-        if "*" not in route.path:
-            found[route.path] = (*found.get(route.path, ()), route)
-    return found
-
-
-def matching(path: str) -> tuple[TapRoute, ...]:
-    """All routes of `path`, whatever their method; none for an unknown path.
-
-    An exact path beats a pattern, and the first pattern of a method the later ones.
-    """
-    exact = _exact().get(path)
-    if exact is not None:
-        return exact
-    found: dict[str, TapRoute] = {}
-    for route in ROUTES:
-        if "*" in route.path and _fits(route.path, path):
-            found.setdefault(route.method, route)
-    return tuple(found.values())
+SERVE = Routes(ROUTES)
+ROUTED = Routes((*ROUTING, *ROUTES))
+TAP = Routes((*_OPERATOR, *ACCOUNTS, *ROUTING, *ROUTES))
+CLOSED = Routes((*_OPERATOR, *ACCOUNTS, *(route for route in ROUTES if route.path in _ALWAYS)))
 
 
 def argument(route: TapRoute, path: str) -> str:

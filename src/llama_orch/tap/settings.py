@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llama_orch.models.stored_model import StoredModel
 from llama_orch_utils.secrets.secret import Secret
+from llama_orch_utils.targets.local import WorkerSettings
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
@@ -25,13 +26,15 @@ class ServeOptions:
     (`https://app.example`, `*` for any), `hosts` further names that a Host header may carry. `cert` and `key_file` are
     PEM files: both or neither.
 
-    `slots`, `context` (tokens per sequence), `threads`, `gpu_layers` are the workers', None: chosen by them.
+    `slots`, `context` (tokens per sequence), `threads`, `gpu_layers` are the workers', None: chosen by them; `worker`
+    is how they are loaded otherwise.
     `keep_alive`: seconds that a model stays loaded after its last request (negative: for ever).
 
     Limits: `max_queue` requests may wait per model, `max_body` bytes is one request, `max_held` bytes are all request
     bodies together, `max_connections` open at once. Seconds: `load_wait` a request waits for its model at most,
     `head_seconds` for a request's head, `body_seconds` without a byte of a body, `stuck_seconds` without a byte taken
     by a reader, `ping` between keep-alive comments in a silent stream, `grace` for running answers when told to stop.
+    For servers elsewhere: `connect_seconds` to reach one; `buffer` bytes of any answer wait for a slow reader at most.
     """
 
     models: tuple[StoredModel, ...] = ()
@@ -50,6 +53,7 @@ class ServeOptions:
     context: int | None = None
     threads: int | None = None
     gpu_layers: int | None = None
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
     keep_alive: float = -1.0
     max_queue: int = 64
     max_body: int = 16 * 1024 * 1024
@@ -61,6 +65,8 @@ class ServeOptions:
     stuck_seconds: float = 30.0
     ping: float = 10.0
     grace: float = 10.0
+    buffer: int = 256 * 1024
+    connect_seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

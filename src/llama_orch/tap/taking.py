@@ -28,6 +28,15 @@ class Taker:
         self._held = data[at:]
         return data[:at]
 
+    @property
+    def complete(self) -> bool:
+        """Whether what is held is a whole receipt: only the stream's end is still to come."""
+        return self._held.endswith(b"\n\n") and self._held.startswith(MARK)
+
+    def look(self) -> Receipt | None:
+        """The receipt that is held, which may still turn out not to be the end."""
+        return receipt.split(self._held)[1]
+
     def flush(self) -> bytes:
         """The end of the stream."""
         rest, self.receipt = receipt.split(self._held)

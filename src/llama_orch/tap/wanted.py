@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which model a request body asks for: all that the gateway reads of it."""
+"""A request body as the gateway reads it: once, and mostly for the model that it asks for."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import cast
 
 from llama_orch.wire import json_body
@@ -16,7 +17,12 @@ _MOST_CONTAINERS = 500_000
 
 
 def model_of(body: bytes) -> str | None:
-    """The `model` of a body; None where it names none. Raises BadRequest for what is no JSON object.
+    """The `model` of a body; None where it names none. Raises BadRequest for what is no JSON object."""
+    return name_in(document_of(body))
+
+
+def document_of(body: bytes) -> Mapping[str, object]:
+    """The body parsed. Raises BadRequest for what is no JSON object.
 
     What else may be wrong (keys given twice, half a surrogate pair) is the worker's to refuse: it reads all of it.
     """
@@ -29,7 +35,12 @@ def model_of(body: bytes) -> str | None:
         raise
     if not isinstance(found, dict):
         raise BadRequest("the body is JSON, but not an object", code="invalid_json")
-    name = cast("dict[str, object]", found).get("model")
+    return cast("dict[str, object]", found)
+
+
+def name_in(document: Mapping[str, object]) -> str | None:
+    """The name of the model that a parsed body asks for. Raises BadRequest for what is no name."""
+    name = document.get("model")
     if name is None:
         return None
     if not isinstance(name, str):

@@ -13,7 +13,17 @@ KIND = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 async def handle(tap: Tap, call: Call) -> None:
-    """Everything in Prometheus' text format."""
+    """Everything in Prometheus' text format; of a tap with several processes, added up."""
+    own = exposition(tap)
+    if tap.siblings is not None:
+        from llama_orch.tap.metrics.adding import added
+
+        own = added(await tap.siblings.gather("metrics", own))
+    await call.reply(200, own, kind=KIND)
+
+
+def exposition(tap: Tap) -> bytes:
+    """What this process has counted."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.exposition import generate_latest
 
@@ -21,4 +31,4 @@ async def handle(tap: Tap, call: Call) -> None:
 
     now = CollectorRegistry()
     now.register(Gauges(tap))
-    await call.reply(200, generate_latest(tap.metrics.registry) + generate_latest(now), kind=KIND)
+    return generate_latest(tap.metrics.registry) + generate_latest(now)

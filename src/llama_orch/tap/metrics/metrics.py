@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
 from llama_orch.tap.metrics.labels import Labels, dialect_of, operation_of
+from llama_orch.tap.metrics.tally import Count, Counts, Spread, Spreads
 
 if TYPE_CHECKING:
     from llama_orch.tap.routes import TapRoute
@@ -29,12 +30,12 @@ _TOKENS = (*_WHAT, "gen_ai_token_type")
 class _Series:
     """The children of one combination of operation, model and dialect: looked up once."""
 
-    first: Histogram
-    token: Histogram
-    queue: Histogram
-    given: Counter
-    cached: Counter
-    made: Counter
+    first: Spread
+    token: Spread
+    queue: Spread
+    given: Count
+    cached: Count
+    made: Count
 
 
 class Metrics:
@@ -45,20 +46,15 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._labels = Labels()
         self._series: dict[tuple[str, str, str], _Series] = {}
-        self._durations: dict[tuple[str, str, str, str], Histogram] = {}
-        self._duration = self._histogram("request_duration", "From the request to the end of its answer", _DURATION)
-        self._first = self._histogram("time_to_first_token", "From the request to the first token", _FIRST_TOKEN)
-        self._token = self._histogram(
-            "time_per_output_token", "Between two tokens, the median of one answer", _PER_TOKEN
-        )
-        self._queue = Histogram(
-            "llama_orch_queue_seconds", "Waiting for a slot", _WHAT, buckets=_QUEUE, registry=self.registry
-        )
-        self._usage = Counter(
+        self._duration = self._spreads("request_duration", "From the request to the end of its answer", _DURATION)
+        self._first = self._spreads("time_to_first_token", "From the request to the first token", _FIRST_TOKEN)
+        self._token = self._spreads("time_per_output_token", "Between two tokens, the median of one answer", _PER_TOKEN)
+        self._queue = Spreads("llama_orch_queue_seconds", "Waiting for a slot", _WHAT, self.registry, bounds=_QUEUE)
+        self._usage = Counts(
             "gen_ai_client_token_usage",
             "Tokens: input (cached ones included), cached (of the input), output",
             _TOKENS,
-            registry=self.registry,
+            self.registry,
         )
         ProcessCollector(registry=self.registry)
 
@@ -66,7 +62,7 @@ class Metrics:
         """Counts one request that took `seconds`; `model` is an id of the fleet, None where none was meant."""
         dialect = dialect_of(route)
         what = operation_of(route, dialect), self._labels.model(model), dialect
-        self._duration_of((*what, self._labels.outcome(receipt.outcome))).observe(seconds)
+        self._duration.of(*what, self._labels.outcome(receipt.outcome)).observe(seconds)
         series = self._series.get(what) or self._new(what)
         if receipt.queue_seconds or receipt.prompt_tokens:
             series.queue.observe(receipt.queue_seconds)
@@ -74,28 +70,22 @@ class Metrics:
             series.first.observe(receipt.first_token_seconds)
         if receipt.output_tokens > 1 and receipt.token_seconds:
             series.token.observe(receipt.token_seconds)
-        series.given.inc(receipt.prompt_tokens)
-        series.cached.inc(receipt.cached_tokens)
-        series.made.inc(receipt.output_tokens)
-
-    def _duration_of(self, labels: tuple[str, str, str, str]) -> Histogram:
-        found = self._durations.get(labels)
-        if found is None:
-            found = self._durations[labels] = self._duration.labels(*labels)
-        return found
+        series.given.value += receipt.prompt_tokens
+        series.cached.value += receipt.cached_tokens
+        series.made.value += receipt.output_tokens
 
     def _new(self, what: tuple[str, str, str]) -> _Series:
         usage = self._usage
         series = self._series[what] = _Series(
-            first=self._first.labels(*what),
-            token=self._token.labels(*what),
-            queue=self._queue.labels(*what),
-            given=usage.labels(*what, "input"),
-            cached=usage.labels(*what, "cached"),
-            made=usage.labels(*what, "output"),
+            first=self._first.of(*what),
+            token=self._token.of(*what),
+            queue=self._queue.of(*what),
+            given=usage.of(*what, "input"),
+            cached=usage.of(*what, "cached"),
+            made=usage.of(*what, "output"),
         )
         return series
 
-    def _histogram(self, name: str, help_text: str, buckets: tuple[float, ...]) -> Histogram:
+    def _spreads(self, name: str, text: str, bounds: tuple[float, ...]) -> Spreads:
         labels = _OUTCOME if name == "request_duration" else _WHAT
-        return Histogram(f"gen_ai_server_{name}_seconds", help_text, labels, buckets=buckets, registry=self.registry)
+        return Spreads(f"gen_ai_server_{name}_seconds", text, labels, self.registry, bounds=bounds)

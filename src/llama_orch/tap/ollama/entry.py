@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from llama_orch.models.gguf_header import GgufHeader, read_header
+from llama_orch.models.gguf_header import GgufHeader, read_parts
 from llama_orch.models.quantisation import file_type_name
 from llama_orch.pool.fleet import FleetModel
 from llama_orch.wire.shapes import TEXT, answer_object, array
@@ -35,14 +35,14 @@ async def details(model: FleetModel) -> Details:
     """The member `details`; all of it empty where the file cannot be read, which whoever uses the model is told."""
     try:
         found = model.stored.path.stat()
-        return await asyncio.to_thread(_read, model.stored.path, (found.st_size, found.st_mtime_ns))
+        return await asyncio.to_thread(_read, model.stored.parts, (found.st_size, found.st_mtime_ns))
     except (OSError, OrchError):
         return _NOTHING
 
 
 @lru_cache(maxsize=1024)
-def _read(path: Path, version: tuple[int, int]) -> Details:  # noqa: ARG001 - a replaced file is read again
-    return details_of(read_header(path))
+def _read(parts: tuple[Path, ...], version: tuple[int, int]) -> Details:  # noqa: ARG001 - a replaced file is read again
+    return details_of(read_parts(parts))
 
 
 def details_of(header: GgufHeader) -> Details:

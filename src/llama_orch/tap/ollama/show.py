@@ -8,7 +8,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from llama_orch.models.gguf_header import GgufHeader, Value, read_header
+from llama_orch.models.gguf_header import GgufHeader, Value, read_parts
 from llama_orch.tap.ollama.entry import DETAILS_SHAPE, capabilities, details_of, modified_at, tagged
 from llama_orch.wire.fields import Fields
 from llama_orch.wire.json_body import parse as parse_json
@@ -38,7 +38,7 @@ ANSWER = answer_object(
 async def handle(tap: Tap, call: Call) -> None:
     """Details, template and metadata. Raises ModelNotFound, EngineFailed for a file that cannot be read."""
     model = tap.fleet.find(_asked(await call.body()))
-    header = await asyncio.to_thread(read_header, model.stored.path)
+    header = await asyncio.to_thread(read_parts, model.stored.parts)
     found = _shown(model, header)
     await call.reply(200, json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
 

@@ -23,15 +23,15 @@ _HEADERS = {
 }
 
 
-def document(*, keyless: bool) -> dict[str, Any]:
-    """What the route table serves; `keyless`: no key is asked for."""
+def document(*, keyless: bool, accounts: bool = False) -> dict[str, Any]:
+    """What the route table serves; `keyless`: no key is asked for; `accounts`: they have credits."""
     from llama_orch import __version__
 
     components = Components()
     paths: dict[str, dict[str, Any]] = {}
-    for route in routes.ROUTES:
+    for route in (*routes.ACCOUNTS, *routes.ROUTING, *routes.ROUTES) if accounts else routes.ROUTES:
         path = route.path.replace("*", f"{{{argument_of(route.path)}}}")
-        described = operation(route, shape_of(route), components, keyless=keyless)
+        described = operation(route, shape_of(route), components, keyless=keyless, charged=accounts and bool(route.job))
         paths.setdefault(path, {})[route.method.lower()] = described
     found: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -51,6 +51,6 @@ def document(*, keyless: bool) -> dict[str, Any]:
 
 
 @cache
-def rendered(*, keyless: bool) -> bytes:
+def rendered(*, keyless: bool, accounts: bool = False) -> bytes:
     """The document as JSON."""
-    return json.dumps(document(keyless=keyless), separators=(",", ":")).encode()
+    return json.dumps(document(keyless=keyless, accounts=accounts), separators=(",", ":")).encode()

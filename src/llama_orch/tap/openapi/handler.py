@@ -14,4 +14,4 @@ async def handle(tap: Tap, call: Call) -> None:
     """The document; made once, when it is first asked for."""
     from llama_orch.tap.openapi.document import rendered
 
-    await call.reply(200, rendered(keyless=tap.options.no_auth))
+    await call.reply(200, rendered(keyless=tap.options.no_auth, accounts=tap.admission is not None))

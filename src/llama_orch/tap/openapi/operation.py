@@ -22,6 +22,10 @@ _EVERY = {
     "503": "No model is ready, or the worker died",
 }
 _GUARDED = {"401": "No key, or a wrong one"}
+_CHARGED = {
+    "402": "The balance, or a budget of the key, does not afford it: `metadata` says what would fit",
+    "409": "The Idempotency-Key came with another body, or its request still runs",
+}
 _WITH_BODY = {
     "408": "The body did not come in time",
     "413": "The body is too large",
@@ -40,13 +44,15 @@ def argument_of(path: str) -> str:
     return _ARGUMENTS.get(path, "id")
 
 
-def operation(route: TapRoute, shape: Shape, components: Components, *, keyless: bool) -> dict[str, Any]:
+def operation(
+    route: TapRoute, shape: Shape, components: Components, *, keyless: bool, charged: bool = False
+) -> dict[str, Any]:
     """The operation of `route`; its schemas go into `components`."""
     guarded = not (route.public or keyless)
     found: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{shape.name}",
         "summary": shape.summary,
-        "responses": _responses(route, shape, components, guarded=guarded),
+        "responses": _responses(route, shape, components, guarded=guarded, charged=charged),
     }
     if route.public:
         found["security"] = []
@@ -64,9 +70,12 @@ def operation(route: TapRoute, shape: Shape, components: Components, *, keyless:
 _PATH: dict[str, Any] = {"type": "string", "minLength": 1}
 
 
-def _responses(route: TapRoute, shape: Shape, components: Components, *, guarded: bool) -> dict[str, Any]:
+def _responses(
+    route: TapRoute, shape: Shape, components: Components, *, guarded: bool, charged: bool
+) -> dict[str, Any]:
     words = {**_EVERY, **(_GUARDED if guarded else {}), **(_WITH_BODY if shape.request is not None else {})}
     words |= _ABSENT if shape.absent else {}
+    words |= _CHARGED if charged else {}
     name = _error_name(route)
     content = {JSON: {"schema": components.refer(name, shape.error)}}
     found: dict[str, Any] = {"200": _answer(route, shape, components)}

@@ -66,6 +66,7 @@ _TAP = "llama_orch.tap"
 _RESPONSES = "llama_orch.wire.responses.schema"
 _RESPONSE = f"{_RESPONSES}:ANSWER"
 _PAGE = (query("limit", integer(1, 100)), query("order", enum("asc", "desc")), query("after", TEXT))
+_SPAN = (query("from", TEXT), query("to", TEXT), query("group_by", enum("day", "model", "key")))
 _EVENTS = (query("stream", enum("true", "false", "1", "0")), query("starting_after", integer(-1, _MOST)))
 
 OWN: Mapping[str, Own] = {
@@ -76,6 +77,24 @@ OWN: Mapping[str, Own] = {
     f"{_TAP}.openapi:handle": Own("Document", "This document", OBJECT),
     f"{_TAP}.models:listing": Own("Models", "Every model that can be asked for", _MODELS),
     f"{_TAP}.models:one": Own("Model", "One model; its id may hold slashes and colons", _MODEL),
+    f"{_TAP}.applets:listing": Own("Applets", "Every applet, with the schemas of its input and output", OBJECT),
+    f"{_TAP}.applets:run": Own(
+        "RunApplet",
+        "Run an applet: the body is its input; it is metered as what it asks",
+        OBJECT,
+        request=OBJECT,
+        parameters=(query("model", TEXT), query("max_cost", TEXT)),
+    ),
+    f"{_TAP}.routing.status:handle": Own(
+        "RoutesStatus",
+        "Which ways lead to which model, and the state of each; for the operator's keys",
+        f"{_TAP}.routing.status:ANSWER",
+    ),
+    f"{_TAP}.credits:balance": Own("Credits", "The account's balance and its grants", f"{_TAP}.credits.schema:BALANCE"),
+    f"{_TAP}.credits:key": Own("Key", "What the key may do, and has used", f"{_TAP}.credits.schema:KEY"),
+    f"{_TAP}.credits:usage": Own(
+        "Usage", "What the account used and paid", f"{_TAP}.credits.schema:USAGE", parameters=_SPAN
+    ),
     f"{_TAP}.responses:retrieve": Own(
         "StoredResponse", "A stored response, or its events once more", _RESPONSE, streams=True, parameters=_EVENTS
     ),

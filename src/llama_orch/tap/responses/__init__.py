@@ -5,8 +5,12 @@ A worker knows one request at a time. Here `previous_response_id` and `item_refe
 before a body goes to the worker, and finished responses are picked out of the bytes that pass.
 """
 
-from llama_orch.tap.responses.creating import create, input_tokens
-from llama_orch.tap.responses.keeping import cancel, delete, input_items, retrieve
+from llama_orch.tap.neighbours import everywhere
+from llama_orch.tap.responses import creating, keeping
 from llama_orch.tap.responses.responses import Responses
+
+create, input_tokens = everywhere(creating.create), everywhere(creating.input_tokens)
+retrieve, delete = everywhere(keeping.retrieve), everywhere(keeping.delete)
+cancel, input_items = everywhere(keeping.cancel), everywhere(keeping.input_items)
 
 __all__ = ["Responses", "cancel", "create", "delete", "input_items", "input_tokens", "retrieve"]

@@ -23,7 +23,7 @@ _OK = 200
 
 async def create(tap: Tap, call: Call) -> None:
     """Hands the request on with what it refers to, and stores what comes of it unless `store` is false."""
-    responses, owner = tap.responses, call.client.key
+    responses, owner = tap.responses, call.client.owner
     plan = Plan(await call.body(), responses.store, owner)
     if plan.background:
         await _in_background(responses, call, plan)
@@ -34,7 +34,7 @@ async def create(tap: Tap, call: Call) -> None:
 
 async def input_tokens(tap: Tap, call: Call) -> None:
     """Counts what the same body would give the model, with the past that it refers to."""
-    plan = Plan(await call.body(), tap.responses.store, call.client.key)
+    plan = Plan(await call.body(), tap.responses.store, call.client.owner)
     await tap.forward(call, plan.body, plan.model)
 
 

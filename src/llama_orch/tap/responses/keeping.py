@@ -23,7 +23,7 @@ _MOST_EVENTS = 2**53
 
 async def retrieve(tap: Tap, call: Call) -> None:
     """`GET /v1/responses/{id}`; `?stream=true&starting_after=N` streams a background response."""
-    found = tap.responses.find(call.client.key, call.argument)
+    found = tap.responses.find(call.client.owner, call.argument)
     question = Question(call.query)
     start = question.integer("starting_after", -1, _MOST_EVENTS, usual=-1) + 1
     if question.flag("stream"):
@@ -34,10 +34,10 @@ async def retrieve(tap: Tap, call: Call) -> None:
 
 async def delete(tap: Tap, call: Call) -> None:
     """`DELETE /v1/responses/{id}`; one that runs ends."""
-    found = tap.responses.find(call.client.key, call.argument)
+    found = tap.responses.find(call.client.owner, call.argument)
     if isinstance(found, Run):
         await found.cancel()
-    if not tap.responses.store.remove(call.client.key, call.argument):
+    if not tap.responses.store.remove(call.client.owner, call.argument):
         raise no_response(call.argument)
     answer = {"id": call.argument, "object": "response", "deleted": True}
     await call.reply(_OK, json.dumps(answer).encode())
@@ -45,7 +45,7 @@ async def delete(tap: Tap, call: Call) -> None:
 
 async def cancel(tap: Tap, call: Call) -> None:
     """`POST /v1/responses/{id}/cancel`: of a background response; one that has ended stays as it is."""
-    found = tap.responses.find(call.client.key, call.argument)
+    found = tap.responses.find(call.client.owner, call.argument)
     if isinstance(found, StoredResponse) and not found.background:
         raise not_background("cancelled")
     if isinstance(found, Run):
@@ -55,5 +55,5 @@ async def cancel(tap: Tap, call: Call) -> None:
 
 async def input_items(tap: Tap, call: Call) -> None:
     """`GET /v1/responses/{id}/input_items`: everything that the model was given, the newest first."""
-    found = tap.responses.find(call.client.key, call.argument)
+    found = tap.responses.find(call.client.owner, call.argument)
     await call.reply(_OK, page(found.given, Question(call.query)))

@@ -34,7 +34,7 @@ class Run:
 
     def __init__(self, responses: Responses, call: Call, plan: Plan, generation: Generation) -> None:
         self._responses, self._plan = responses, plan
-        self._owner = call.client.key
+        self._owner = call.client.owner
         self._call = call.detached()
         self.id = f"resp_{self._call.id}"
         head = Head(self.id, plan.model or "", int(time.time()))

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `orch tap serve` says when it serves: one line."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llama_orch.cli.output import Output
+    from llama_orch.tap.settings import Ready
+
+
+class Announcement:
+    """Called once with what the tap is ready with. A reader that has gone is no reason to stop serving."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def __call__(self, ready: Ready) -> None:
+        """Print, and see to it that a script can read it now."""
+        with contextlib.suppress(BrokenPipeError):
+            self._print(ready)
+            self._out.stdout.flush()
+
+    def _print(self, ready: Ready) -> None:
+        out = self._out
+        if out.json:
+            base = f"{ready.url}/v1"
+            found = {"url": ready.url, "base_url": base, "models": list(ready.models), "pid": ready.pid}
+            out.data(found, compact=True)
+        elif out.quiet:
+            out.line(ready.url)
+        else:
+            out.line(f"ready: {ready.url} serves {', '.join(ready.models) or 'no model'}")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be asked of the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llama_orch.ledger.records import Answer, Order, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Admit an order."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Charge a reservation for what it used."""
+
+    reservation: int
+    usage: Usage
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give a reservation back."""
+
+    reservation: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndLease:
+    """End a reservation whose lease ran out: by its last checkpoint, or uncharged."""
+
+    reservation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Extend leases, and keep what was used so far."""
+
+    checkpoints: Mapping[int, Usage | None]
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Close a grant whose time is over."""
+
+    account: str
+    grant: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAnswer:
+    """Keep the answer of an `Idempotency-Key`."""
+
+    account: str
+    key: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAnswers:
+    """Delete the answers whose day is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountEngine:
+    """Note what an engine has counted since it started."""
+
+    worker: str
+    model: str
+    prompt_tokens: int
+    output_tokens: int
+
+
+Operation = Reserve | Settle | Release | EndLease | Renew | Expire | KeepAnswer | ForgetAnswers | CountEngine
