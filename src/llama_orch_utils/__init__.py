@@ -14,6 +14,11 @@ from llama_orch_utils.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from llama_orch_utils.account import Credits as Credits
+    from llama_orch_utils.account import Grant as Grant
+    from llama_orch_utils.account import Pricing as Pricing
+    from llama_orch_utils.account import UsageReport as UsageReport
+    from llama_orch_utils.account import UsageRow as UsageRow
     from llama_orch_utils.client.async_stream import AsyncStream as AsyncStream
     from llama_orch_utils.client.asyncio_ import AsyncClient as AsyncClient
     from llama_orch_utils.client.blocking import Client as Client
@@ -64,6 +69,7 @@ _ERRORS = (
     "StreamBroken TargetError TargetTimeout TargetUnreachable ToolError UnsupportedByTarget"
 )
 _HOMES = {
+    "account": "Credits Grant Pricing UsageReport UsageRow",
     "client.async_stream": "AsyncStream",
     "client.asyncio_": "AsyncClient",
     "client.blocking": "Client",
@@ -93,8 +99,10 @@ __all__ = [
     "Client",
     "ConfigError",
     "ContextTooLong",
+    "Credits",
     "Embeddings",
     "EngineFailed",
+    "Grant",
     "InsufficientCredits",
     "InvalidAnswer",
     "LoadEvent",
@@ -105,6 +113,7 @@ __all__ = [
     "NotAuthorised",
     "OrchError",
     "Piece",
+    "Pricing",
     "Ranked",
     "Ranking",
     "RateLimited",
@@ -122,6 +131,8 @@ __all__ = [
     "ToolResult",
     "UnsupportedByTarget",
     "Usage",
+    "UsageReport",
+    "UsageRow",
     "WorkerSettings",
     "tool",
 ]

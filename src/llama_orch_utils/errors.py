@@ -12,8 +12,8 @@
     │   │   ├── ContextTooLong     limit, asked
     │   │   └── UnsupportedByTarget  capability
     │   ├── NotAuthorised  ├── NotAllowed  ├── ModelNotFound (near_misses)
-    │   ├── RateLimited (retry_after)  ├── InsufficientCredits (balance, affordable_max_tokens)
-    │   └── BudgetExceeded (limit_source)
+    │   ├── RateLimited (retry_after)  ├── InsufficientCredits (balance, affordable_max_tokens, limit_source)
+    │   └── BudgetExceeded (limit_source, balance, affordable_max_tokens)
     ├── AnswerError
     │   ├── InvalidAnswer          pointer, text
     │   ├── StepsExhausted         steps, messages
@@ -271,16 +271,20 @@ class InsufficientCredits(RequestError):
         *,
         balance: int | None = None,
         affordable_max_tokens: int | None = None,
+        limit_source: str = "credits",
         hint: str | None = None,
         target: str | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, target=target, request_id=request_id)
-        self.balance, self.affordable_max_tokens = balance, affordable_max_tokens
+        self.balance, self.affordable_max_tokens, self.limit_source = balance, affordable_max_tokens, limit_source
 
 
 class BudgetExceeded(RequestError):
-    """A limit of the caller's own (a key's budget, `--max-cost`); `limit_source` names it."""
+    """A limit of the caller's own (a key's budget, `--max-cost`); `limit_source` names it.
+
+    `balance` is what the budget has left (micro-euros), `affordable_max_tokens` what would fit into that.
+    """
 
     code = "budget_exceeded"
     status = 402
@@ -290,12 +294,14 @@ class BudgetExceeded(RequestError):
         message: str,
         *,
         limit_source: str | None = None,
+        balance: int | None = None,
+        affordable_max_tokens: int | None = None,
         hint: str | None = None,
         target: str | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, target=target, request_id=request_id)
-        self.limit_source = limit_source
+        self.limit_source, self.balance, self.affordable_max_tokens = limit_source, balance, affordable_max_tokens
 
 
 class AnswerError(OrchError):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
+from llama_orch_utils.account import Pricing
 from llama_orch_utils.messages import CallMessage, Message
 
 _SHOWN = 60  # characters of an answer in its repr
@@ -136,7 +137,7 @@ class Answer:
 class ModelInfo:
     """One model of a target, as `GET /v1/models` lists it. `context` is tokens per sequence, when told.
 
-    `capabilities` (`tools`, `vision`, `embedding`, ...) are None where the target tells none.
+    `capabilities` (`tools`, `vision`, `embedding`, ...) are None where the target tells none, and so is `pricing`.
     """
 
     id: str
@@ -144,4 +145,5 @@ class ModelInfo:
     created: int | None = None
     context: int | None = None
     capabilities: frozenset[str] | None = None
+    pricing: Pricing | None = None
     raw: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)

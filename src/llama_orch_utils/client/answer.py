@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+from llama_orch_utils.client.account import pricing_of
 from llama_orch_utils.errors import AnswerError, InvalidAnswer
 from llama_orch_utils.transport.exchange import Head
 from llama_orch_utils.types import Answer, ModelInfo, ToolCall, Usage
@@ -53,6 +54,7 @@ def answer_of(raw: Json, head: Head, target: str) -> Answer:
         usage=usage_of(raw.get("usage")),
         reasoning=text_of(fields.get("reasoning_content")) or text_of(fields.get("reasoning")),
         request_id=request_id_of(head),
+        cost=cost_of(raw.get("usage")),
         tool_calls=calls_of(fields.get("tool_calls")),
         refusal=text_of(fields.get("refusal")),
         raw=raw,
@@ -99,6 +101,11 @@ def usage_of(value: object) -> Usage:
     )
 
 
+def cost_of(usage: object) -> int | None:
+    """What the target charged, in micro-euros; None where it tells nothing (or, as OpenRouter, decimal dollars)."""
+    return _number(cast("Json", usage).get("cost")) if isinstance(usage, dict) else None
+
+
 def _detail(usage: Json, group: str, name: str) -> object:
     details = usage.get(group)
     return cast("Json", details).get(name) if isinstance(details, dict) else 0
@@ -117,6 +124,7 @@ def models_of(raw: Json) -> list[ModelInfo]:
             created=_number(entry.get("created")),
             context=_context(entry),
             capabilities=_capabilities(entry),
+            pricing=pricing_of(entry),
             raw=entry,
         )
         for entry in entries

@@ -85,6 +85,7 @@ class _Reading:
     async def close(self) -> None:
         """Free the target."""
         self._closed = True
+        self._streaming.abandon()
         if self._opened is not None:
             await self._opened.reply.close()
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import copy
+import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
@@ -21,6 +23,8 @@ from llama_orch_utils.types import Answer, ModelInfo
 if TYPE_CHECKING:
     import httpx
 
+    from llama_orch_utils.account import Credits, UsageReport
+    from llama_orch_utils.client.account import GroupBy
     from llama_orch_utils.config import Config
     from llama_orch_utils.targets.local import Launcher, LoadListener, WorkerSettings
     from llama_orch_utils.vectors import Embeddings, Ranking
@@ -42,7 +46,8 @@ class Client:
     `target`: `local`, `public`, `private:NAME`, a named target or an http(s) address; None is what the
     configuration chose. `key` instead of the stored one; `model` unless a call names another; `timeouts`, and
     `retries` of what may be retried; `worker` and `listener` (called while a local worker starts); `launcher` and
-    `transport` instead of the usual ones; `config` if it is read already.
+    `transport` instead of the usual ones; `config` if it is read already. `max_cost` (such as
+    "0.50 EUR") is what all its requests together may cost: beyond it, BudgetExceeded.
 
     Raises ConfigError for a target that cannot be used. Connects at the first call.
     """
@@ -60,6 +65,7 @@ class Client:
         launcher: Launcher | None = None,
         transport: Transport | None = None,
         config: Config | None = None,
+        max_cost: str | float | None = None,
     ) -> None:
         self._core = Core(
             target,
@@ -71,9 +77,10 @@ class Client:
             listener=listener,
             launcher=launcher,
             config=config,
+            max_cost=max_cost,
         )
         self._transport = transport
-        self._closed = False
+        self._closed, self._opening = False, threading.Lock()
 
     @property
     def target(self) -> str:
@@ -137,6 +144,18 @@ class Client:
         """The models that the target has; the local one: the model that its worker has loaded."""
         return self._run(self._core.models())
 
+    def described(self) -> ModelInfo | None:
+        """What the target tells of the model that answers here; None where it does not tell which one, or nothing."""
+        return self._run(self._core.described())
+
+    def credits(self) -> Credits:
+        """The balance of the account that the key belongs to. Raises UnsupportedByTarget where nothing is charged."""
+        return self._run(self._core.credits())
+
+    def usage(self, days: int = 30, *, group_by: GroupBy = "day") -> UsageReport:
+        """What the account used in the last `days` days (UTC, today included). Raises as `credits`."""
+        return self._run(self._core.usage(days, group_by))
+
     def count_tokens(self, prompt: Prompt, *, model: str | None = None, system: str | None = None) -> int:
         """How many tokens `prompt` is, chat template included; nothing is generated."""
         return self._run(self._core.count_tokens(prompt, model, system))
@@ -151,6 +170,38 @@ class Client:
 
         base_url, key, client = blocking_client(self._core.locator, self._core.model)
         return {"base_url": base_url, "api_key": key, "http_client": client}
+
+    def capped(
+        self,
+        max_cost: str | float | None,
+        *,
+        strict: bool = True,
+        repeat: str | None = None,
+        source: str = "max_cost",
+    ) -> Self:
+        """A client with a budget of its own over the same connections, which stay this one's to close.
+
+        `max_cost` as for a client; an int is whole micro-euros, None counts and caps nothing. Not `strict`: at a target
+        that tells no prices nothing is capped; else that is UnsupportedByTarget. `source` is what errors call it.
+        `repeat` (letters, digits, `-`) names the work: the same requests in its name, from whichever process, are
+        answered and paid once by a tap that keeps answers (`Idempotency-Key`).
+        """
+        from llama_orch_utils.money import micro_euros
+
+        most = max_cost if max_cost is None or isinstance(max_cost, int) else micro_euros(max_cost)
+        found = copy.copy(self)
+        core = self._core.capped(most, strict=strict, repeat=repeat, source=source)
+        found.__dict__.update(_core=core, _transport=self._open_transport())
+        return found
+
+    def reaching(self) -> tuple[str, str | None, str | None]:
+        """Target, key (None: the stored one) and model (None: the target's), for a client in another process."""
+        return self._core.reaching
+
+    @property
+    def spent(self) -> int:
+        """Micro-euros that its budget has spent; 0 without one (`max_cost`)."""
+        return self._core.budget.spent if self._core.budget is not None else 0
 
     def close(self) -> None:
         """Close the connections; streams that are open break off, and their targets stop."""
@@ -210,7 +261,8 @@ class Client:
         if self._transport is None:
             from llama_orch_utils.transport.blocking import HttpTransport
 
-            self._transport = HttpTransport()
+            with self._opening:
+                self._transport = self._transport or HttpTransport()
         return self._transport
 
 

@@ -39,10 +39,11 @@ class Endpoint:
     worker: LocalWorker | None = None
     notes: tuple[str, ...] = ()
 
-    def call(self, method: str, path: str, body: bytes) -> Call:
-        """The request `method` `path` (below the base), with `body`."""
+    def call(self, method: str, path: str, body: bytes, key: str | None = None) -> Call:
+        """The request `method` `path` (below the base), with `body`; `key` is its Idempotency-Key."""
         length = ((b"Content-Length", str(len(body)).encode()),) if method == "POST" else ()
-        return Call(self.place, method, self.path + path, self.headers + length, body)
+        named = () if key is None else ((b"Idempotency-Key", key.encode()),)
+        return Call(self.place, method, self.path + path, self.headers + length + named, body)
 
 
 class Locator(Protocol):

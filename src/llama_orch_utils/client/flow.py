@@ -15,6 +15,7 @@ from llama_orch_utils.client.answer import Json, loads, models_of
 from llama_orch_utils.client.endpoint import Endpoint
 from llama_orch_utils.client.failure import LOGIN, error_of, retry_after_of
 from llama_orch_utils.client.options import encoded
+from llama_orch_utils.client.repeat import Repeat
 from llama_orch_utils.errors import (
     BadRequest,
     EngineFailed,
@@ -113,6 +114,7 @@ class Job:
     limits: Timeouts
     retries: int
     streamed: bool = False
+    repeat: Repeat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +144,12 @@ def begin(job: Job) -> Generator[Step, Any, Opened]:
     if job.body is not None:
         model = yield from model_for(job, endpoint)
         body = encoded({"model": model, **job.body})
+    key = None if job.repeat is None or endpoint.worker is not None else job.repeat.key(job.path, body)
     clock = Clock(job.limits, streamed=job.streamed)
     tries, moved = 0, False
     while True:
         try:
-            reply = yield Send(endpoint.call(job.method, job.path, body), clock)
+            reply = yield Send(endpoint.call(job.method, job.path, body, key), clock)
         except TransportFailure as failure:
             if endpoint.worker is not None and not failure.connected and not moved:
                 # It ended since the last call: find or start another, once.

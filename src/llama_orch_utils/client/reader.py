@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, cast
 
-from llama_orch_utils.client.answer import Json, request_id_of, text_of, usage_of
+from llama_orch_utils.client.answer import Json, cost_of, request_id_of, text_of, usage_of
 from llama_orch_utils.client.drafts import Drafts
 from llama_orch_utils.client.failure import envelope_of, error_of_fields
 from llama_orch_utils.errors import AnswerError, InvalidAnswer, OrchError, StreamBroken
@@ -94,6 +94,7 @@ class StreamReader:
             usage=usage_of(self._usage),
             reasoning=reasoning,
             request_id=request_id_of(self._head),
+            cost=cost_of(self._usage),
             tool_calls=tuple(self._drafts.whole) if self._drafts is not None else (),
             refusal=self._refusal,
             raw=self._whole(text, reasoning),

@@ -13,6 +13,11 @@ from typing import Literal, Protocol
 
 ENTRY_POINT_GROUP = "llama_orch.local"
 
+GpuUse = Literal["auto", "require", "off"]
+Split = Literal["none", "layer", "row"]
+FlashAttention = Literal["auto", "on", "off"]
+RopeScaling = Literal["none", "linear", "yarn"]
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
@@ -21,6 +26,16 @@ class WorkerSettings:
     `context` is tokens per sequence, `slots` sequences decoded at once, `keep_alive` seconds it stays after its
     last request (0: ends with the command that started it), `threads` CPU threads, `gpu_layers` layers on the GPU
     (-1: all).
+
+    Where it computes: `gpu` auto (what fits goes on the GPU, and a GPU that cannot be used is an error), require (all
+    layers, or an error) or off; `gpus` by number as `orch run --plan` counts them (empty: as many as it takes);
+    `split` over several of them: none, layer or row; `tensor_split` the share of each (empty: by their free memory).
+
+    `cache_type_k` and `cache_type_v` are ggml's names of the types that keys and values are kept in (f16 unless
+    given), `flash_attention` auto, on or off. `rope_scaling` (none, linear, yarn), `rope_scale` (by how much the
+    context is extended) and `yarn_original_context` (tokens that it was trained on). `loras` are adapters with their
+    scales; `draft` is a smaller model, by name or path, that proposes up to `draft_tokens` tokens, `projector` the GGUF
+    that lets the model see. `engine` is the name of a managed build (None: the one that is in use).
     """
 
     context: int | None = None
@@ -28,6 +43,21 @@ class WorkerSettings:
     threads: int | None = None
     gpu_layers: int | None = None
     keep_alive: float = 300.0
+    gpu: GpuUse = "auto"
+    gpus: tuple[int, ...] = ()
+    split: Split | None = None
+    tensor_split: tuple[float, ...] = ()
+    cache_type_k: str | None = None
+    cache_type_v: str | None = None
+    flash_attention: FlashAttention = "auto"
+    rope_scaling: RopeScaling | None = None
+    rope_scale: float | None = None
+    yarn_original_context: int | None = None
+    loras: tuple[tuple[str, float], ...] = ()
+    draft: str | None = None
+    draft_tokens: int | None = None
+    projector: str | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

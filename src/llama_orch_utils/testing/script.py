@@ -74,12 +74,12 @@ class Script:
                 deltas.append({"tool_calls": [part]})
         return [event(_chunk(model, delta, None)) for delta in deltas]
 
-    def ending(self, model: str, prompt_tokens: int) -> list[bytes]:
+    def ending(self, model: str, usage: Json) -> list[bytes]:
         """The events that end it: finish, usage, [DONE]; or the late error."""
         if self.late_error is not None:
             return [event({"error": dict(self.late_error)})]
         last = _chunk(model, {}, None)
-        last["choices"], last["usage"] = [], self.counts(prompt_tokens)
+        last["choices"], last["usage"] = [], usage
         finish = [event(_chunk(model, {}, self.finish))] if self.finish else []
         return [*finish, event(last), b"data: [DONE]\n\n"]
 

@@ -8,11 +8,12 @@ import json
 import select
 import socketserver
 import time
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from llama_orch_utils.testing import vectors
+from llama_orch_utils.testing import account, vectors
 from llama_orch_utils.testing.script import Asked, Script
 
 if TYPE_CHECKING:
@@ -34,13 +35,25 @@ class Handler(BaseHTTPRequestHandler):
         return cast("TcpServer", self.server).tap
 
     def do_GET(self) -> None:
-        """The list of models."""
+        """The list of models, the credits."""
         self._begin()
-        if self._authorised() and self.path == "/v1/models":
-            told = {"capabilities": list(self.tap.capabilities)} if self.tap.capabilities is not None else {}
+        if not self._authorised():
+            return
+        if self.path == "/v1/credits" and self.tap.balance is not None:
+            self._json(200, account.credits_of(self.tap.balance))
+        elif self.path.startswith("/v1/usage?") and self.tap.balance is not None:
+            self._json(200, account.usage_of(self.path))
+        elif self.path == "/v1/models":
+            told: dict[str, Any] = {}
+            if self.tap.capabilities is not None:
+                told["capabilities"] = list(self.tap.capabilities)
+            if self.tap.context is not None:
+                told["context_length"] = self.tap.context
+            if self.tap.pricing is not None:
+                told["pricing"] = asdict(self.tap.pricing)
             entries = [{"id": name, "object": "model", "owned_by": "fake", **told} for name in self.tap.models]
             self._json(200, {"object": "list", "data": entries})
-        elif not self.asked.done:
+        else:
             self._json(404, {"error": {"message": f"no such path: {self.path}", "code": "not_found"}})
 
     def do_POST(self) -> None:
@@ -49,8 +62,14 @@ class Handler(BaseHTTPRequestHandler):
         if not self._authorised():
             return
         words = sum(len(str(message.get("content", "")).split()) for message in self.asked.messages)
+        if self.path.endswith("/input_tokens") and not self.tap.counts:
+            self._json(400, {"error": {"message": "this target counts no tokens", "code": "unsupported"}})
+            return
         if self.path.endswith("/input_tokens"):
             self._json(200, {"object": "response.input_tokens", "input_tokens": words})
+            return
+        if self.tap.balance is not None and self.tap.balance < 1:
+            self._json(402, account.PAUSED)
             return
         script = self.tap.next_script(self.asked)
         try:
@@ -88,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         elif script.cut is not None:
             self._cut()
         else:
-            self._json(200, script.whole(model, words), script.headers)
+            self._json(200, {**script.whole(model, words), "usage": self._usage(script, words)}, script.headers)
 
     def _stream(self, script: Script, model: str, words: int) -> None:
         headers = {"content-type": "text/event-stream", "transfer-encoding": "chunked"} | dict(script.headers)
@@ -103,10 +122,13 @@ class Handler(BaseHTTPRequestHandler):
         if script.cut is not None:
             self._cut()
             return
-        for event in script.ending(model, words):
+        for event in script.ending(model, self._usage(script, words)):
             self._chunk(event)
         self.wfile.write(b"0\r\n\r\n")
         self._done()
+
+    def _usage(self, script: Script, words: int) -> dict[str, Any]:
+        return self.tap.charge(script.counts(words))
 
     def _rest(self, seconds: float, comments: float | None = None) -> bool:
         """Wait, and watch the client meanwhile; False if it has gone."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from llama_orch_utils.account import Pricing
 from llama_orch_utils.testing.sample import smallest
 from llama_orch_utils.testing.script import Asked, FakeCall, Script
 from llama_orch_utils.testing.server import TcpServer, UnixServer
@@ -27,8 +28,12 @@ class FakeTap:
     JSON that fits it.
 
     `socket`: the path of a Unix socket to listen on instead of loopback; `models`: what `/v1/models` lists;
-    `capabilities`: what it lists that they can (None: it does not say); `key`: if given, another one (or none) gets
+    `capabilities`: what it lists that they can (None: it does not say); `context`: the tokens that it lists for them;
+    `counts`: whether it counts tokens; `key`: if given, another one (or none) gets
     401; `tls`: a server's context, and the address is https.
+
+    `pricing`: micro-euros per million tokens (`input`, `cached`, `output`, `embeddings`) of every model; then answers
+    tell their `usage.cost`. `balance`: micro-euros of an account, which answers take from; below 1 it is paused (402).
     """
 
     def __init__(
@@ -39,12 +44,20 @@ class FakeTap:
         capabilities: tuple[str, ...] | None = None,
         key: str | None = None,
         tls: ssl.SSLContext | None = None,
+        pricing: Mapping[str, int] | None = None,
+        balance: int | None = None,
+        context: int | None = None,
+        counts: bool = True,
     ) -> None:
         self.asked: list[Asked] = []
         self.models = models
         self.capabilities = capabilities
         self.tls = tls
         self.key = key
+        self.pricing = None if pricing is None else _pricing(pricing)
+        self.balance = balance
+        self.context = context
+        self.counts = counts
         self.default = Script(("Hello ", "from ", "the ", "fake ", "tap."))
         self.changed = threading.Condition()
         self.stopping = threading.Event()
@@ -115,6 +128,18 @@ class FakeTap:
             return Script((json.dumps(smallest(form["json_schema"]["schema"])),))
         return self.default
 
+    def charge(self, usage: dict[str, Any]) -> dict[str, Any]:
+        """The usage with its cost, which the balance pays; as it is where nothing is charged. Called by the server."""
+        if self.pricing is None or "cost" in usage:
+            return usage
+        details: dict[str, int] = usage.get("prompt_tokens_details") or {}
+        cached = details.get("cached_tokens", 0)
+        cost = self.pricing.cost(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0), cached)
+        with self.changed:
+            if self.balance is not None:
+                self.balance -= cost
+        return {**usage, "cost": cost}
+
     def note(self, asked: Asked) -> None:
         """Called by the server."""
         with self.changed:
@@ -151,3 +176,7 @@ class FakeTap:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _pricing(given: Mapping[str, int]) -> Pricing:
+    return Pricing(given.get("input", 0), given.get("cached", 0), given.get("output", 0), given.get("embeddings", 0))

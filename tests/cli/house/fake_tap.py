@@ -29,6 +29,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: FakeTap
 
     def do_GET(self) -> None:
+        if self.path == "/.well-known/llama-orch":  # what `orch target add` asks once; this one describes nothing
+            self._answer(404, {})
+            return
         self.server.asked.append(self.path)
         if self.path.startswith("/poor"):
             envelope = {

@@ -59,6 +59,9 @@ def test_the_cache_lies_where_the_sdk_says(orch_home: Path, monkeypatch: pytest.
         (["models", "link", ""], [":files"]),
         (["models", "rm", "orch-demo", "q"], ["qwen3:0.6b"]),
         (["completion", "b"], ["bash"]),
+        (["pull", "qwen3:1"], ["qwen3:1.7b", "qwen3:14b"]),
+        (["models", "pull", "--dry-run", "bge-m3"], ["bge-m3:567m"]),
+        (["run", "--draft", "q"], ["qwen3:0.6b"]),
         (["help", "exit"], ["exit-codes"]),
         (["zzz", ""], []),
         (["models", "zzz", ""], []),
@@ -66,6 +69,18 @@ def test_the_cache_lies_where_the_sdk_says(orch_home: Path, monkeypatch: pytest.
 )
 def test_offers(names: None, typed: list[str], expected: list[str]) -> None:
     assert offered(*typed) == expected
+
+
+def test_catalogues_of_ones_own_are_offered_first(orch_home: Path) -> None:
+    own = orch_home / "config" / "catalogue.toml"
+    own.parent.mkdir()
+    own.write_text(
+        '[family.house.sizes.small]\nparameters = "1B"\n[family."x;rm".sizes."a b"]\n[family.q]\nsizes = 3\n'
+    )
+    assert offers(["pull", ""])[0] == ("house:small", "1B parameters")
+    assert all(";" not in value for value, _ in offers(["pull", ""]))
+    own.write_text("no TOML at all [")
+    assert "qwen3:0.6b" in offered("pull", "qwen3:0")
 
 
 @given(

@@ -13,6 +13,7 @@ from llama_orch.cli.options import Printing, argument, option
 if TYPE_CHECKING:
     from llama_orch.cli.output import Output
     from llama_orch.cli.target.places import Place
+    from llama_orch_utils.targets.description import TapDescription
 
 _KEYS = {
     "name": "what --target takes",
@@ -21,6 +22,7 @@ _KEYS = {
     "default": "whether requests go there unless told otherwise",
     "origin": "where it is defined",
 }
+_SHOWN = 8
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?"
 
 
@@ -33,7 +35,8 @@ class Ls(Printing):
 class Add(Printing):
     """Give the address of a tap, or of any OpenAI-compatible server, a name.
 
-    The name `public` stands for the Public Tap, `private:NAME` for a Private Tap. A key is kept with orch auth login.
+    The name `public` stands for the Public Tap, `private:NAME` for a Private Tap. A tap is asked to describe itself:
+    its address, models and prices come from there. A key is kept with orch auth login.
     """
 
     name: str = argument("NAME", help="what to call it")
@@ -85,6 +88,7 @@ def add(options: Add, out: Output) -> None:
     from llama_orch.cli.redact import looks_like_key
     from llama_orch.cli.target.places import place, places
     from llama_orch_utils import config
+    from llama_orch_utils.targets.description import describe
     from llama_orch_utils.targets.target import base_url
 
     if looks_like_key(options.url):
@@ -93,11 +97,26 @@ def add(options: Add, out: Output) -> None:
         words = "is built in" if options.name == "local" else "cannot name a target"
         raise UsageError(f"'{options.name}' {words}", hint=f"orch target add private:NAME {options.url}")
     base_url(options.url)
-    config.set_value(f"targets.{options.name}.url", options.url)
+    tap = describe(options.url)
+    config.set_value(f"targets.{options.name}.url", options.url if tap is None else tap.api)
+    if tap is not None and out.mode == "human":
+        _introduce(tap, out)
     if options.model:
         config.set_value(f"targets.{options.name}.model", options.model)
     _remember(places())
     _told(place(options.name), out, f"next: orch auth login {options.name}, then orch target use {options.name}")
+
+
+def _introduce(tap: TapDescription, out: Output) -> None:
+    """What a tap says about itself, for people."""
+    out.note(f"{tap.name or 'it'} is a {tap.mode} tap" + (f"; its terms: {tap.terms}" if tap.terms else ""))
+    for model in tap.models[:_SHOWN]:
+        told = [f"{model.context:,} tokens of context"] if model.context else []
+        if model.pricing is not None:
+            told.append(model.pricing.words("million tokens"))
+        out.note(f"  {model.id}" + (f": {', '.join(told)}" if told else ""))
+    if len(tap.models) > _SHOWN:
+        out.note(f"  and {len(tap.models) - _SHOWN} more: orch models ls --target NAME")
 
 
 def use(options: Use, out: Output) -> None:
