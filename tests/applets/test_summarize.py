@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_orch_applet_summarize import applet
+from llama_orch_applet_summarize import summarize
 from llama_orch_applet_summarize.parts import cut
 from llama_orch_utils import Client
-from llama_orch_utils.applets import pieces, read_inputs
 from llama_orch_utils.errors import AppletError, BadRequest, StreamBroken
 from llama_orch_utils.testing import FakeTap, Script
 
@@ -24,7 +23,7 @@ Orch = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 def summary(tap: FakeTap, **given: str) -> str:
     with Client(tap.url) as client:
-        return "".join(pieces(applet, client, read_inputs(applet, given)))
+        return summarize(given, client=client).summary
 
 
 def refused(limit: int, asked: int) -> Script:
@@ -48,7 +47,7 @@ def test_a_long_text_is_summarised_in_parts_and_then_whole(orch_home: Path) -> N
     with FakeTap() as tap:
         tap.script(refused(1000, 3030))
         tap.default = Script(("The gist of it.",))
-        assert summary(tap, file=text, length="short") == "The gist of it."
+        assert summary(tap, text=text, length="short") == "The gist of it."
         asked = [each.messages[-1]["content"] for each in tap.asked if each.path.endswith("completions")]
         parts = [each.split("\n\n", 1)[1] for each in asked[1:-1]]
         assert len(parts) >= 4
@@ -119,20 +118,20 @@ def test_the_command(run_orch: Orch, orch_home: Path, tmp_path: Path) -> None:
         assert tap.asked[-1].messages[-1]["content"].endswith("from stdin")
         run_orch("summarize", "-", *target, input=b"stdin again")
         assert tap.asked[-1].messages[-1]["content"].endswith("stdin again")
-        run_orch("applet", "run", "summarize", *("--", "--text", "by name"), env={"ORCH_TARGET": tap.url})
+        run_orch("applet", "run", "summarize", *("--", "-"), input=b"by name", env={"ORCH_TARGET": tap.url})
         assert tap.asked[-1].messages[-1]["content"].endswith("by name")
         tap.answer("A tale.")
         done = run_orch("summarize", str(story), *target, "--json")
-        assert json.loads(done.stdout) == {"applet": "summarize", "text": "A tale."}
+        assert json.loads(done.stdout) == {"summary": "A tale.", "citations": [], "dropped": 0}
         tap.cut("Half ")
         done = run_orch("summarize", str(story), *target)
-        assert (done.returncode, done.stdout) == (3, b"Half \n")
+        assert (done.returncode, done.stdout) == (3, b"")
 
 
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        ((), 1, "there is no text to summarise"),
+        ((), 2, "there is no text"),
         (("nothere.txt",), 2, "cannot read nothere.txt: No such file or directory"),
         (("--length", "huge"), 2, "--length is one of short, medium, long, not 'huge'"),
         (("--lenght", "short"), 2, "did you mean '--length'?"),

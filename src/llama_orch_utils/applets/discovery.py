@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from llama_orch_utils.applets.applet import Applet
 from llama_orch_utils.errors import AppletError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from llama_orch_utils.applets.schema import Runnable
 
 GROUP = "llama_orch.applets.v1"
 
@@ -22,7 +23,7 @@ class Found:
 
     name: str
     package: str
-    applet: Applet | None = None
+    applet: Runnable | None = None
     error: AppletError | None = None
 
 
@@ -33,14 +34,23 @@ def names() -> tuple[str, ...]:
 
 def discover() -> Iterator[Found]:
     """Every installed applet, loaded one by one, in the order of their names."""
-    for point in sorted(_points(), key=lambda point: point.name):
-        yield _load(point)
+    for name in names():
+        found = load(name)
+        if found is not None:
+            yield found
 
 
 def load(name: str) -> Found | None:
-    """The installed applet `name`, loaded, or None if there is none."""
-    found = [point for point in _points() if point.name == name]
-    return _load(found[0]) if found else None
+    """The installed applet `name`, loaded, or None if there is none. Two packages that bring one are an error."""
+    points = {point.value: point for point in _points() if point.name == name}
+    if not points:
+        return None
+    packages = sorted({_package(point) for point in points.values()})
+    if len(points) > 1:
+        words = f"{' and '.join(packages)} both bring it"
+        error = AppletError(f"there are two applets {name}: {words}", hint=f"pip uninstall {packages[-1]}")
+        return Found(name, packages[0], error=error)
+    return _load(next(iter(points.values())))
 
 
 def _points() -> tuple[EntryPoint, ...]:
@@ -49,20 +59,27 @@ def _points() -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=GROUP))
 
 
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.module
+
+
 def _load(point: EntryPoint) -> Found:
-    package = point.dist.name if point.dist is not None else point.module
+    package = _package(point)
     try:
         loaded = point.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code raises anything; it becomes an error of the tree
         words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        words = error.message if isinstance(error, AppletError) else words
         return Found(point.name, package, error=_broken(point.name, package, words))
+    from llama_orch_utils.applets.applet import Applet
+
     if not isinstance(loaded, Applet):
         words = f"{point.value} is a {type(loaded).__name__}, no Applet"
         return Found(point.name, package, error=_broken(point.name, package, words))
-    if loaded.name != point.name:
-        words = f"its entry point calls it {point.name}, it calls itself {loaded.name}"
+    if loaded.id != point.name:
+        words = f"its entry point calls it {point.name}, it calls itself {loaded.id}"
         return Found(point.name, package, error=_broken(point.name, package, words))
-    return Found(point.name, package, applet=loaded)
+    return Found(point.name, package, applet=cast("Runnable", loaded))
 
 
 def _broken(name: str, package: str, words: str) -> AppletError:

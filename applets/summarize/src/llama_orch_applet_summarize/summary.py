@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llama_orch_applet_summarize.parts import cut
-from llama_orch_utils.errors import AppletError, ContextTooLong, RequestError
+from llama_orch_utils.errors import AppletError, ContextTooLong, RequestError, UnsupportedByTarget
 
 if TYPE_CHECKING:
     from llama_orch_utils import Client
@@ -123,7 +123,7 @@ def _count(client: Client, prompt: str) -> int | None:
     try:
         return client.count_tokens(prompt, system=_SYSTEM)
     except RequestError as error:
-        if error.status in _UNSERVED:
+        if error.status in _UNSERVED or isinstance(error, UnsupportedByTarget):
             return None
         raise
 
