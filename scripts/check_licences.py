@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 # What holds no comment, or is not ours to mark.
-UNMARKED = {".gguf", ".json", ".svg", ".png", ".ambr", ".typed", ".txt", ".jsonl"}
+UNMARKED = {".gguf", ".json", ".svg", ".png", ".ambr", ".typed", ".txt", ".jsonl", ".csv"}
 UNMARKED_NAMES = {"LICENSE-GPL", "LICENSE-APACHE", ".gitignore", "py.typed"}
 APACHE_FOLDERS = ("src/llama_orch_utils/", "applets/")
 THEIRS = ("tests/schemas/suite/",)  # carries its own licence

@@ -82,6 +82,6 @@ def test_with_the_extra_the_plain_environment_answers(wheels: dict[str, Path], t
 
 def test_an_applet_installs_beside_the_sdk_alone(wheels: dict[str, Path], tmp_path: Path) -> None:
     python = make_environment(tmp_path / "env", [wheels["llama-orch-applet-summarize"], wheels["llama-orch-utils"]])
-    probe = "from llama_orch_utils.applets import discover; print([found.applet.name for found in discover()])"
+    probe = "from llama_orch_utils.applets import discover; print([found.applet.id for found in discover()])"
     done = run(python, "-c", probe)
     assert done.stdout.strip() == "['summarize']", done.stderr

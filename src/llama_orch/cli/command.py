@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -45,13 +45,34 @@ class Command(Generic[Record]):
 
 @dataclass(frozen=True)
 class Group:
-    """A word with commands below it; `default` is the command that `orch WORD` alone means, if it means one."""
+    """A word with commands or further groups below it.
+
+    `default` is the command that `orch WORD` alone means, if it means one.
+    """
 
     path: str
     help: str
-    commands: tuple[Command[Any], ...]
+    commands: tuple[Command[Any] | Group, ...]
     default: str | None = None
 
-    def find(self, word: str) -> Command[Any] | None:
-        """The command of that name, or None."""
+    @property
+    def name(self) -> str:
+        """The last word of the path."""
+        return self.path.rpartition(" ")[2]
+
+    @property
+    def summary(self) -> str:
+        """The line in the list of the group above."""
+        return self.help
+
+    def find(self, word: str | None) -> Command[Any] | Group | None:
+        """The command or the group of that name, or None."""
         return next((command for command in self.commands if command.name == word), None)
+
+    def walk(self) -> Iterator[Command[Any]]:
+        """Every command below, in order."""
+        for each in self.commands:
+            if isinstance(each, Group):
+                yield from each.walk()
+            else:
+                yield each

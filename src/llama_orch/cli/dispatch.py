@@ -29,11 +29,11 @@ def find(words: Sequence[str]) -> tuple[Command[Any] | Group, list[str]]:
     if word not in COMMANDS:
         return _applet(word), rest
     found = load(word)
+    while isinstance(found, Group) and rest and (below := found.find(rest[0])):
+        found, rest = below, rest[1:]
     if isinstance(found, Command):
         return found, rest
-    if rest and (command := found.find(rest[0])):
-        return command, rest[1:]
-    if found.default and (default := found.find(found.default)) and (not rest or _is_option(rest[0])):
+    if (default := found.find(found.default)) and (not rest or _is_option(rest[0])):
         return default, rest
     if rest and not rest[0].startswith("-"):
         raise _unknown_word(rest[0], [each.name for each in found.commands], f"orch {found.path}")

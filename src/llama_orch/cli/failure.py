@@ -73,11 +73,17 @@ def _located(error: errors.OrchError) -> str:
     if isinstance(error, errors.ConfigError) and error.file and error.file not in text:
         place = ":".join(str(part) for part in (error.file, error.line, error.column) if part is not None)
         text = f"{place}: {text}"
-    if isinstance(error, errors.EngineFailed) and error.last_words and error.last_words not in text:
-        text = f"{text}\n\n{error.last_words.rstrip()}"
+    if isinstance(error, errors.EngineFailed) and (more := _more(error)):
+        text = f"{text}\n\n{more}"
     if isinstance(error, errors.ModelNotFound) and error.near_misses and "did you mean" not in f"{text}{error.hint}":
         text = f"{text}; did you mean '{error.near_misses[0]}'?"
     return f"{text} (request {error.request_id})" if error.request_id else text
+
+
+def _more(error: errors.EngineFailed) -> str:
+    """The last words of the worker, without the lines that say the message again."""
+    lines = error.last_words.splitlines()
+    return "\n".join(line for line in lines if error.message not in line).strip("\n")
 
 
 def _of_system(error: OSError) -> str:

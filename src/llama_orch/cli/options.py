@@ -18,8 +18,12 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
+APPLETS_OWN = "input_"
+"""How the fields of an applet's input begin: they come first on its page."""
 Kind = type[str] | type[int] | type[float] | type[bool]
-Completes = Literal["", "model", "target", "applet", "file", "command", "topic", "setting", "shell", "worker"]
+Completes = Literal[
+    "", "model", "catalogue", "target", "applet", "file", "command", "topic", "setting", "shell", "worker"
+]
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def options_of(record: type[Common]) -> Sequence[Option]:
         if "option" in each.metadata
     ]
     common = {each.name for each in fields(Printing)}
-    return sorted(found, key=lambda each: each.field in common)
+    return sorted(found, key=lambda each: (each.field in common, not each.field.startswith(APPLETS_OWN)))
 
 
 def arguments_of(record: type[Common]) -> Sequence[Argument]:

@@ -189,12 +189,34 @@ def size(value: object) -> str:
 
 
 def as_json(value: object, *, compact: bool, encoding: str) -> str:
-    """JSON text; beyond ASCII only in UTF-8, the one encoding of JSON between systems (RFC 8259, section 8.1)."""
+    """JSON text; beyond ASCII only in UTF-8, the one encoding of JSON between systems (RFC 8259, section 8.1).
+
+    What a terminal might obey (control characters, marks of direction) is escaped: metadata of a stranger's file may
+    be in it.
+    """
     import json
 
     separators = (",", ":") if compact else None
     text = json.dumps(value, ensure_ascii=False, indent=None if compact else 2, separators=separators)
     utf8 = encoding.lower().replace("_", "-") in {"utf-8", "utf8"}
-    if text.isascii() or (utf8 and not any("\ud800" <= letter <= "\udfff" for letter in text)):
-        return text
+    if (text.isascii() and "\x7f" not in text) or (utf8 and not any("\ud800" <= letter <= "\udfff" for letter in text)):
+        return text if text.isascii() and "\x7f" not in text else _visible(text)
     return json.dumps(value, ensure_ascii=True, indent=None if compact else 2, separators=separators)
+
+
+def _visible(text: str) -> str:
+    """The same JSON, every character that is not printable written as its number."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        letter if letter == "\n" or letter.isprintable() else "".join(f"\\u{unit:04x}" for unit in _units(letter))
+        for letter in text
+    )
+
+
+def _units(letter: str) -> tuple[int, ...]:
+    """UTF-16 code units, as JSON's escapes are."""
+    code = ord(letter)
+    if code <= 0xFFFF:  # noqa: PLR2004 - the end of the plane that one unit holds
+        return (code,)
+    return 0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)

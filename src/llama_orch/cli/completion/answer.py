@@ -38,8 +38,8 @@ def offers(typed: Sequence[str]) -> list[Offer]:
     command, rest = _command(before)
     if isinstance(command, Group):
         listed = [(each.name, each.summary) for each in command.commands]
-        default = command.find(command.default) if command.default and begun.startswith("-") else None
-        return _of_command(default, rest, begun) if default else listed if not rest else []
+        default = command.find(command.default) if begun.startswith("-") else None
+        return _of_command(default, rest, begun) if isinstance(default, Command) else listed if not rest else []
     return _of_command(command, rest, begun) if command else []
 
 
@@ -57,8 +57,8 @@ def _command(before: Sequence[str]) -> tuple[Command[Any] | Group | None, list[s
     if word not in COMMANDS:
         return None, rest
     found = load(word)
-    if isinstance(found, Group) and rest and (command := found.find(rest[0])):
-        return command, rest[1:]
+    while isinstance(found, Group) and rest and (below := found.find(rest[0])):
+        found, rest = below, rest[1:]
     return found, rest
 
 
@@ -105,6 +105,10 @@ def _values(choices: Iterable[str], kind: str) -> list[Offer]:
             return [(each, "") for each in _names("models")]
         case "file":
             return [(FILES, "")]
+        case "catalogue":
+            from llama_orch.cli.completion.catalogue import fetchable
+
+            return fetchable()
         case "setting":
             from llama_orch_utils.config.settings import SETTINGS
 

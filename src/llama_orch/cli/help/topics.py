@@ -64,7 +64,7 @@ def commands() -> Iterator[Command[Any]]:
     seen: set[str] = set()
     for word in COMMANDS:
         found = load(word)
-        for command in [found] if isinstance(found, CommandClass) else found.commands:
+        for command in [found] if isinstance(found, CommandClass) else found.walk():
             if command.path not in seen:
                 seen.add(command.path)
                 yield command
@@ -88,15 +88,19 @@ Nothing falls back from local to a paid target in silence."""
 
 def _models() -> str:
     return """A model is a GGUF file with a name. llama-orch comes with a small demo, orch-demo, which knows
-about llama-orch and nothing else. A file of your own is used where it lies, and never copied:
+about llama-orch and nothing else. orch pull fetches others; a file of your own, and what Ollama, LM
+Studio or the Hugging Face cache have, is used where it lies and never copied:
 
+  orch pull qwen3:0.6b                       orch pull --list shows the catalogue
+  orch models ls --found                     what other programs have; orch models link --found NAME
   orch models link ~/models/qwen3-0.6b-q8_0.gguf -n qwen3:0.6b
   orch run -m qwen3:0.6b "Hello"
   orch run -m ./some.gguf "Hello"            without a name
   orch config set model qwen3:0.6b           from now on
 
-Its SHA-256 is recorded when it is linked; a file that changed since is refused. A prompt that
-does not fit the model's context is refused with both numbers: nothing is cut off."""
+Its SHA-256 is recorded when it is linked; a file that changed since is refused, and orch models
+verify reads all of them again. orch rm deletes what was fetched, and only forgets what was linked.
+A prompt that does not fit the model's context is refused with both numbers: nothing is cut off."""
 
 
 def _serving() -> str:
