@@ -21,7 +21,7 @@ from seeds import fresh_seed
 
 from llama_orch.pool import roster
 from llama_orch.pool.fleet import Lease
-from llama_orch_utils.errors import ConfigError, EngineFailed, OrchError
+from llama_orch_utils.errors import ConfigError, EngineFailed
 
 GATEWAY = """
 import asyncio, json, sys
@@ -121,15 +121,13 @@ def test_a_file_that_is_no_model_fails_and_is_not_tried_at_every_request(orch_ho
 
     async def scene() -> None:
         async with running([stored(tiny_gguf, "tiny"), stored(broken, "broken")], settle=False) as seen:
-            with pytest.raises(OrchError) as caught:
-                await seen.fleet.settled()
-            assert caught.value.status == 503
-            assert "Traceback" not in caught.value.message
+            await seen.fleet.settled()  # the other one serves
             assert seen.model("broken").state == "failed"
             for _ in range(10):
                 with pytest.raises(EngineFailed) as caught:
                     await seen.fleet.lease("broken", wait=WAIT)
-                assert isinstance(caught.value, EngineFailed)
+                assert caught.value.status == 503
+                assert "Traceback" not in caught.value.message
                 assert (caught.value.retry_after or 0) <= 1
             assert seen.states("broken") == ["loading", "failed"]
             async with await seen.fleet.lease("tiny", wait=WAIT) as lease:
@@ -147,8 +145,7 @@ def test_a_file_that_has_gone(orch_home: Path, tiny_gguf: Path) -> None:
         missing = stored(tiny_gguf, "missing")
         missing = type(missing)("missing", orch_home / "missing.gguf", 1)
         async with running([stored(tiny_gguf, "tiny"), missing], settle=False) as seen:
-            with pytest.raises(EngineFailed):
-                await seen.fleet.settled()
+            await seen.fleet.settled()
             with pytest.raises(EngineFailed):
                 await seen.fleet.lease("missing", wait=WAIT)
 

@@ -25,7 +25,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.running: list[tuple[Ticket, bool]] = []
+        self.running: list[tuple[Ticket, bool, bool]] = []
         self.reached_dead = 0
         self.failure_known = False
         self.good: list[Ticket] = []
@@ -47,20 +47,21 @@ class BreakerMachine(RuleBasedStateMachine):
             return
         probe = state == "half_open"
         if probe:
-            assert not any(ticket.probe for ticket, _ in self.running if ticket.era == self.breaker._era)
+            assert not any(ticket.probe for ticket, _, _ in self.running if ticket.era == self.breaker._era)
         ticket = self.breaker.enter()
-        self.running.append((ticket, self.alive))
-        if not self.alive and self.failure_known and not probe:
-            self.reached_dead += 1
+        counts = not self.alive and self.failure_known and not probe
+        self.running.append((ticket, self.alive, counts))
+        self.reached_dead += counts
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), wait=st.booleans())
     def ends(self, data: Any, wait: bool) -> None:
         index = data.draw(st.integers(0, len(self.running) - 1))
-        ticket, began_alive = self.running.pop(index)
+        ticket, began_alive, counted = self.running.pop(index)
         before = self.breaker.state
         if wait:
             ticket.unknown()
+            self.reached_dead -= counted  # its client left before anybody knew: it has told nothing
             assert self.breaker.state == before
         elif self.alive and began_alive:
             ticket.good()
@@ -130,6 +131,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     def _forget(self) -> None:
         self.reached_dead = 0
+        self.running = [(ticket, began_alive, False) for ticket, began_alive, _ in self.running]
         self.failure_known = False
         self.good.clear()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The seed of a random test: another one at each run, the one in TEST_SEED where that is set (CI sets it by commit)."""
+"""The seed of a random test: another one at each run, the one in TEST_SEED where that is set (CI sets it)."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Fleet:
         await asyncio.shield(self._boot)
         named = [self._members.join(stored) for stored in self._catalogue.named]
         failures = [(member.stored.id, member.error) for member in named if member.error is not None]
-        if failures and len(failures) == len(named):
+        if failures and not any(member.state == "ready" for member in named):
             raise failures[0][1]
         for name, error in failures:
             self._heard(name, LoadEvent("warning", f"{name} is not served: {error.message}", hint=error.hint))

@@ -2,7 +2,8 @@
 """A circuit breaker: it keeps requests away from a server that fails, and lets one through to see whether it is back.
 
 closed: requests go through. After a failure no more of them are under way than failures are left until it opens, so
-that at most `failures` requests that begin after the first failure reach a dead server. open: none for `open_seconds`.
+that at most `failures` requests that begin after the first failure reach a dead server (one whose client leaves before
+anybody knows has told nothing, and another may try in its place). open: none for `open_seconds`.
 half_open: one, the probe; its success closes the breaker, its failure opens it again.
 """
 
