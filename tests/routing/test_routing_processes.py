@@ -67,7 +67,8 @@ def test_a_dead_server_is_found_out_once_for_all(servers: Servers, taps: Taps) -
     there.mode = {"status": 500}
     tap = taps([model(there)], processes=3, routing={"failures": 4, "open_seconds": 60.0})
     assert {tap.chat(model="m").status for _ in range(40)} == {502, 503}
-    assert there.chats == 4, "the threshold of one, not of three"
+    # News of a failure is a message between processes: one that is under way to the other two may come too late.
+    assert 4 <= there.chats <= 4 + 2, "the threshold of one, not of three"
 
 
 def test_a_process_that_is_killed_is_replaced_and_its_port_never_closed(servers: Servers, taps: Taps) -> None:
