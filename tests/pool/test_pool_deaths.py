@@ -17,6 +17,7 @@ import pytest
 from pool_home import WAIT, Home, alive, chat, close, open_chat, until
 from seeds import fresh_seed
 
+from llama_orch.engines.locks import is_held
 from llama_orch.pool import lock, roster
 from llama_orch.pool.health import ask
 from llama_orch.pool.last_words import last_words
@@ -187,14 +188,14 @@ def test_the_lock_ends_with_its_holder_and_survives_removal(tmp_path: Path) -> N
     first = lock.acquire(path)
     assert first is not None
     assert lock.acquire(path) is None
-    assert lock.is_held(path)
+    assert is_held(path)
     first.release(remove=True)
     assert not path.exists()
-    assert not lock.is_held(path)
+    assert not is_held(path)
     second = lock.acquire(path)
     assert second is not None
     second.release()
-    assert not lock.is_held(path)
+    assert not is_held(path)
 
 
 def test_killed_at_random_moments_of_a_start(keeper: Home) -> None:

@@ -50,21 +50,6 @@ def acquire(path: Path) -> WorkerLock | None:
         os.close(descriptor)  # its last holder removed the file between our open and our lock
 
 
-def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock. Creates nothing."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def _is_still(path: Path, descriptor: int) -> bool:
     try:
         on_disk = path.stat()
