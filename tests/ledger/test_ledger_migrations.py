@@ -163,9 +163,9 @@ def test_a_step_that_fails_leaves_nothing_behind(empty_url: str) -> None:
 def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
     program = "import sys; from llama_orch.ledger.revision import migrate; print(*migrate(sys.argv[1]), sep='>')"
     command = [sys.executable, "-W", "error", "-c", program, empty_url]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     results = [process.communicate(timeout=60)[0].strip() for process in processes]
-    assert sorted(results) == [f"{HEAD}>{HEAD}", f">{HEAD}"]
+    assert sorted(results) == [*[f"{HEAD}>{HEAD}"] * 3, f">{HEAD}"]
 
 
 def test_an_address_that_is_no_ledger(tmp_path: Path) -> None:

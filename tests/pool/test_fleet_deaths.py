@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from fleet_home import ENDLESS, SMALL, WAIT, ask, played, running, send, stored, until
-from processes import workers_of
+from processes import freeze, workers_of
 from seeds import fresh_seed
 
 from llama_orch.pool import roster
@@ -103,7 +103,7 @@ def test_a_worker_that_takes_no_connections_is_replaced(orch_home: Path, tiny_gg
         async with running([stored(tiny_gguf, "tiny")]) as seen:
             lease = await seen.fleet.lease(None, wait=WAIT)
             pid = seen.model("tiny").pid or 0
-            os.kill(pid, signal.SIGSTOP)
+            freeze(pid)
             lease.broken()
             lease.broken()
             lease.release()
@@ -210,7 +210,7 @@ def test_a_worker_that_cannot_end_does_not_hinder_the_next_gateway(orch_home: Pa
     process = gateway(tiny_gguf, "ready")
     assert process.stdout is not None
     _, pid = json.loads(process.stdout.readline())
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     kill(process)
 
     async def scene() -> None:

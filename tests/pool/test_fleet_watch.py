@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fleet_home import ENDLESS, WAIT, ask, played, running, send, stored, until
-from processes import workers_of
+from processes import freeze, workers_of
 
 from llama_orch.pool.fleet import watch
 
@@ -26,7 +26,7 @@ def test_a_frozen_worker_is_ended_and_replaced(
         async with running([stored(tiny_gguf, "tiny")]) as seen:
             lease = await seen.fleet.lease(None, wait=WAIT)
             pid = seen.model("tiny").pid or 0
-            os.kill(pid, signal.SIGSTOP)
+            freeze(pid)
             reader, writer = await send(lease)
             with contextlib.suppress(ConnectionResetError):  # it accepts, and then its end comes
                 assert await reader.read() == b""
@@ -49,7 +49,7 @@ def test_a_worker_that_is_slow_for_a_moment_stays(
         async with running([stored(tiny_gguf, "tiny")]) as seen:
             pid = seen.model("tiny").pid or 0
             async with await seen.fleet.lease(None, wait=WAIT) as lease:
-                os.kill(pid, signal.SIGSTOP)
+                freeze(pid)
                 begun = time.monotonic()
                 await until(lambda: time.monotonic() - begun > 2.2, "a question without an answer")
                 os.kill(pid, signal.SIGCONT)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from pool_home import WAIT, Home, alive, chat, close, open_chat, until
+from processes import freeze
 from seeds import fresh_seed
 
 from llama_orch.engines.locks import is_held
@@ -149,7 +150,7 @@ def test_stop_lets_a_short_answer_finish(keeper: Home) -> None:
 def test_a_frozen_worker_is_listed_and_can_be_stopped(keeper: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roster, "_ASK_SECONDS", 0.5)
     worker = keeper.launch()
-    os.kill(worker.pid, signal.SIGSTOP)
+    freeze(worker.pid)
     health = ask(Path(worker.socket or ""), seconds=0.2)
     assert health is not None
     assert (health.state, health.pid) == ("silent", worker.pid)

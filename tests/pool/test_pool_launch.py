@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from pool_home import STARTER, WAIT, Home, alive, chat, close, until
-from processes import environment_of
+from processes import environment_of, freeze
 
 from llama_orch.pool import launch, lock, roster, spawn
 from llama_orch.pool.health import ask
@@ -181,13 +181,12 @@ def test_a_model_that_is_not_there(keeper: Home) -> None:
 def test_a_load_that_gets_stuck_is_ended(keeper: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spawn, "STALL_SECONDS", 1.0)
 
-    def freeze(event: LoadEvent) -> None:
+    def stuck(event: LoadEvent) -> None:
         if event.kind == "loading":
-            for pid in keeper.processes:
-                os.kill(pid, signal.SIGSTOP)
+            freeze(*keeper.processes)
 
     with pytest.raises(TargetTimeout) as caught:
-        launcher(str(keeper.model), WorkerSettings(), freeze)
+        launcher(str(keeper.model), WorkerSettings(), stuck)
     assert (caught.value.phase, caught.value.seconds) == ("load", 1.0)
     keeper.assert_nothing_left()
 
@@ -198,7 +197,7 @@ def test_what_a_killed_worker_had_started_ends_with_it() -> None:
     process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     with process.stdout:
-        os.kill(int(process.stdout.readline()), signal.SIGSTOP)
+        freeze(int(process.stdout.readline()))
         spawn.kill(process)
         assert process.wait(60) == -signal.SIGKILL
         assert process.stdout.read() == b""  # the child had the other end as well

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
+from processes import freeze
 
 from llama_orch_utils import Client, ConfigError, EngineFailed, LoadEvent, WorkerSettings
 from llama_orch_utils.targets import starter
@@ -119,7 +120,7 @@ def test_a_worker_killed_during_a_whole_answer(launcher: Launcher):
     with Client("local", launcher=launcher) as client:
         client.chat("hi")
         process = launcher.processes[-1]
-        os.kill(process.pid, 19)  # stopped: it accepts and does not answer
+        freeze(process.pid)  # it accepts and does not answer
         asking = threading.get_ident()
 
         def reading(code: CodeType) -> bool:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from processes import freeze
 
 _SERVER_PROGRAMS = Path("/usr/lib/postgresql")
 _PR_SET_PDEATHSIG = 1
@@ -73,7 +74,9 @@ class PostgresServer:
 
     def freeze(self) -> None:
         """All its processes stop answering, and keep their connections."""
-        self._signal_all(signal.SIGSTOP)
+        if self._process is not None:
+            freeze(self._process.pid)  # first the one who starts the others
+            freeze(*_children(self._process.pid))
 
     def thaw(self) -> None:
         """They go on."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from gateway_process import CHAT, KEY, Gateway, Reply, hear, start, until
-from processes import workers_of
+from processes import freeze, workers_of
 
 ENDLESS: dict[str, Any] = {"temperature": 1, "seed": 1, "max_tokens": 1900, "logit_bias": {"509": -100, "511": -100}}
 
@@ -34,7 +34,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def held(pid: int) -> Iterator[None]:
     """The process stands still."""
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     try:
         yield
     finally:

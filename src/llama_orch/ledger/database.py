@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from collections.abc import Generator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from llama_orch.ledger.address import Address, address
 from llama_orch.ledger.errors import LedgerAway
-from llama_orch.ledger.sqlite_file import PRAGMAS
+from llama_orch.ledger.sqlite_file import prepare
 from llama_orch_utils.errors import ConfigError
 
 CONNECT_SECONDS = 2
@@ -83,10 +84,9 @@ def _sqlite(where: Address) -> Engine:
     engine = create_engine(make_url("sqlite://").set(database=where.location))
 
     @event.listens_for(engine, "connect")
-    def _connected(connection: object, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.isolation_level = None  # type: ignore[attr-defined] # our own BEGIN below, not pysqlite's late one
-        for pragma in PRAGMAS:
-            connection.execute(pragma)  # type: ignore[attr-defined]
+    def _connected(connection: sqlite3.Connection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None  # our own BEGIN below, not pysqlite's late one
+        prepare(connection)
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
-PRAGMAS = (
-    "PRAGMA busy_timeout=5000",
-    "PRAGMA journal_mode=WAL",
+import sqlite3
+import time
+
+BUSY_SECONDS = 5.0
+_PAUSE_SECONDS = 0.005
+_WAL = "PRAGMA journal_mode=WAL"
+_PRAGMAS = (
     "PRAGMA synchronous=FULL",  # a commit is on the disk when it returns
     "PRAGMA foreign_keys=ON",
     "PRAGMA recursive_triggers=ON",  # or INSERT OR REPLACE would delete past the triggers that forbid it
@@ -14,3 +18,28 @@ PRAGMAS = (
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA trusted_schema=OFF",
 )
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Gives a new connection our settings. Raises sqlite3.OperationalError when the file stays locked."""
+    connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+    _switch_to_wal(connection)
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Waits for its turn: the busy time-out does not hold for a change of the journal's mode.
+
+    Source: https://sqlite.org/c3ref/busy_handler.html (where waiting could be a deadlock, SQLITE_BUSY comes at once).
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(_WAL)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return

@@ -19,7 +19,7 @@ from typing import Any
 from llama_orch.ledger.changes import Row
 from llama_orch.ledger.errors import LedgerAway, LedgerDamaged
 from llama_orch.ledger.kept import Kept
-from llama_orch.ledger.sqlite_file import PRAGMAS
+from llama_orch.ledger.sqlite_file import prepare
 from llama_orch.ledger.statements import NUMBER_SQLITE, WRITES, Write, for_rows
 from llama_orch.ledger.store import Sql
 from llama_orch_utils.errors import ConfigError
@@ -41,8 +41,7 @@ class SqliteStore:
             self._connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, cached_statements=256
             )
-            for pragma in PRAGMAS:
-                self._connection.execute(pragma)
+            prepare(self._connection)
             self._connection.execute("PRAGMA busy_timeout=1500")
         except (OSError, sqlite3.Error) as error:
             raise LedgerAway(
