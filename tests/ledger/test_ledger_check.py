@@ -13,6 +13,7 @@ from llama_orch.ledger.check import check
 from llama_orch.ledger.database import writing
 from llama_orch.ledger.granting import charge, correct
 from llama_orch.ledger.ledger import Ledger
+from llama_orch.ledger.records import EngineCount
 
 FORBIDDEN = (
     "UPDATE journal SET amount = amount + 1",
@@ -85,8 +86,10 @@ CORRUPTIONS = {
     "UPDATE key_states SET day_spent = 0": "key_day",
     "UPDATE key_states SET month_spent = 0": "key_month",
     "DELETE FROM key_states": "key_running",
-    "INSERT INTO engine_counters VALUES ('w', 'demo', 1, 1, 1)": "engine_tokens",
-    "INSERT INTO engine_counters VALUES ('w', 'demo', 1, 100000, 1)": "engine_tokens",
+    "UPDATE engine_requests SET output_tokens = output_tokens + 1 WHERE number = 1": "engine_tokens",
+    "UPDATE engine_requests SET prompt_tokens = prompt_tokens - 1 WHERE number = 1": "engine_tokens",
+    "UPDATE engine_requests SET reservation = 9999": "engine_unknown",
+    "UPDATE engine_requests SET request_id = 'another'": "engine_unknown",
 }
 
 
@@ -104,6 +107,7 @@ def busy(ledger_url: str) -> House:
         ledger = await Ledger.open(house.url, clock=clock)
         held = await ledger.reserve(house.order(prompt=10, wanted=40))
         await ledger.settle(held.id, used(10, 30), "stop")
+        await ledger.count_engine("w", [EngineCount(1, held.id, held.request_id, 10, 30, "stop")])
         await ledger.release((await ledger.reserve(house.order())).id, "the upstream failed")
         with writing(house.engine) as connection:
             charge(connection, house.account, 11, id="m1", reason="fee:month", now=clock())

@@ -12,7 +12,9 @@ import pytest
 from ledger_house import EURO, Clock, House, used
 
 from llama_orch.ledger.check import check
+from llama_orch.ledger.ending import ELSEWHERE
 from llama_orch.ledger.ledger import Ledger
+from llama_orch.ledger.records import EngineCount, Reservation
 from llama_orch_utils.errors import (
     BadRequest,
     BudgetExceeded,
@@ -484,18 +486,44 @@ def test_usage_by_day_model_and_key_and_to_the_second(house: House, clock: Clock
     play(house, scene)
 
 
-def test_what_the_engines_counted_is_compared_with_what_was_settled(house: House) -> None:
+def test_what_the_engines_counted_is_compared_with_what_was_settled(house: House, clock: Clock) -> None:
     house.grant(1000)
 
     async def scene(ledger: Ledger) -> None:
-        held = await ledger.reserve(house.order(prompt=10, wanted=20))
-        await ledger.count_engine("w1", "demo", 10, 7)  # it runs
+        async def counted(number: int, held: Reservation, *counts: int, outcome: str = "stop") -> set[str]:
+            await ledger.count_engine("w1", [EngineCount(number, held.id, held.request_id, *counts, outcome)])
+            return {finding.rule for finding in check(house.url)}
+
+        right = await ledger.reserve(house.order())
+        assert await counted(1, right, 10, 7) == set(), "it runs: the gateway has not settled yet"
+        await ledger.settle(right.id, used(10, 7), "stop")
         assert check(house.url) == []
-        await ledger.settle(held.id, used(10, 12), "stop")
-        assert [finding.rule for finding in check(house.url)] == ["engine_tokens"]
-        await ledger.count_engine("w1", "demo", 10, 9)
-        await ledger.count_engine("w2", "demo", 10, 3)
-        assert check(house.url) == []
+        assert await counted(1, right, 10, 9) == set(), "the same one again changes nothing"
+
+        partial = await ledger.reserve(house.order())
+        await ledger.renew({partial.id: used(10, 3)}, 1)
+        clock.at += 10
+        assert await ledger.sweep() == 1
+        assert await counted(2, partial, 10, 8) == set(), "its gateway was killed: it was settled by a checkpoint"
+        given_back = await ledger.reserve(house.order())
+        await ledger.release(given_back.id, "no answer")
+        assert await counted(3, given_back, 10, 8) == set()
+        moved = await ledger.reserve(house.order())
+        await ledger.settle(moved.id, used(10, 2), f"stop; {ELSEWHERE}")
+        assert await counted(4, moved, 10, 5) == set(), "another server answered it"
+        failed = await ledger.reserve(house.order())
+        await ledger.settle(failed.id, used(10, 2), "stop")
+        assert await counted(5, failed, 10, 5, outcome="engine_failed") == set()
+
+        less = await ledger.reserve(house.order())
+        await ledger.settle(less.id, used(10, 6), "stop")
+        assert await counted(6, less, 10, 9) == {"engine_tokens"}
+        [finding] = check(house.url)
+        assert (finding.subject, finding.found, finding.expected) == (str(less.id), "10 6", "10 9")
+        clock.at += 8 * 86400 + 1
+        assert await counted(7, right, 10, 7) == set(), "it is kept for eight days"
+        with pytest.raises(BadRequest):
+            await ledger.count_engine("w\0", [])
 
     play(house, scene)
 

@@ -172,6 +172,15 @@ def test_the_models_of_a_key(house: House) -> None:
     assert tenant.another_key(models=("tiny",)).chat(max_tokens=2).status == 200
 
 
+def test_a_model_that_a_key_may_not_use_is_not_told_of(house: House) -> None:
+    tenant = house.tenant("hidden", models=("another",))
+    assert tenant.call("GET", "/v1/models").json["data"] == []
+    for name in ("tiny", "tini"):
+        error = tenant.call("GET", f"/v1/models/{name}").error
+        assert (error["code"], error["near_misses"]) == ("model_not_found", [])
+    assert tenant.another_key(models=("tiny",)).call("GET", "/v1/models/tiny").json["id"] == "tiny"
+
+
 def test_a_model_without_a_price_is_not_served(house: House) -> None:
     assert house.tenant("unknown").chat(model="nothing-like-it").status == 404
 

@@ -170,7 +170,8 @@ def test_headers_of_the_gateway_are_not_the_clients_to_set(house: House) -> None
     assert reply.json["usage"]["cost"] == tenant.usages()[-1]["cost"] > 0
     assert "x-orch-receipt" not in reply.headers
     assert house.gateway.call("POST", "/orch/cancel", {}, {"authorization": f"Bearer {tenant.secret}"}).status == 404
-    assert house.gateway.call("GET", "/orch/running", None, {"authorization": f"Bearer {tenant.secret}"}).status == 404
+    for path in ("/orch/running", "/orch/counted"):
+        assert house.gateway.call("GET", path, None, {"authorization": f"Bearer {tenant.secret}"}).status == 404
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,12 +18,16 @@ from gateway_process import until
 from operator_clock import DAY, Clock
 from sqlalchemy import text
 
-from llama_orch.ledger.books import accounts, grants, notices, outbox
+from llama_orch.ledger.books import accounts, grants, keys, notices, outbox, prices
 from llama_orch.ledger.books.book import Book
+from llama_orch.ledger.check import check
+from llama_orch.ledger.ledger import Ledger
+from llama_orch.ledger.records import Order
 from llama_orch.tap import notices as keeper
 from llama_orch.tap.config.record import PrivateTerms, TapConfig, WarningRules
 from llama_orch.tap.notices.delivery import SIGNATURE, deliver
 from llama_orch.tap.notices.keeper import turn
+from llama_orch_utils.errors import InsufficientCredits
 
 EUR = 1_000_000
 SECRET = "notice-canary-0123456789"
@@ -208,6 +213,94 @@ def test_the_months_fee_once_a_month(book: Book, clock: Clock) -> None:
     grants.add(book, "tenant", grants.Gift(amount=300 * EUR))
     assert notices.month_fee(book, 400 * EUR, None) == 1, "as soon as it is covered"
     assert accounts.show(book, account).balance == 100 * EUR
+
+
+def owed(book: Book, account: str) -> tuple[float | None, float | None]:
+    with book.reading() as connection:
+        sql = f"SELECT fee_since, fee_stops_at FROM accounts WHERE id = '{account}'"
+        return tuple(connection.exec_driver_sql(sql).one())
+
+
+def fees(book: Book) -> list[str]:
+    """The months that were paid."""
+    with book.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT event_id FROM payments WHERE kind = 'fee' ORDER BY received_at")
+        return [row[0].rpartition(":")[2] for row in rows]
+
+
+async def asked(url: str, clock: Clock, account: str, key: str) -> str:
+    """Whether the ledger admits a request of the account, in words."""
+    ledger = await Ledger.open(url, clock=clock)
+    try:
+        held = await ledger.reserve(Order("r", account, key, "m", 10, 10, None, "generate", None, 60.0))
+    except InsufficientCredits as error:
+        state = await ledger.credits(account)
+        return f"{error.status} {error.code} {error.limit_source} {error.affordable_max_tokens} {state.paused}"
+    else:
+        await ledger.release(held.id, "asked")
+        return " ".join(("served", *(await ledger.credits(account)).warnings))
+    finally:
+        await ledger.close()
+
+
+PAUSED = "402 insufficient_credits month_fee 0 True"
+
+
+@pytest.fixture
+def tenant(url: str, clock: Clock) -> Iterator[tuple[Book, str, Callable[[], str]]]:
+    """Books with an account of 300 euros, and what the ledger says to a request of it."""
+    with Book.open(url, actor="test", clock=clock) as book:
+        account = accounts.add(book, "tenant").id
+        key = keys.add(book, account)[0].id
+        prices.add(book, "*", prices.Figures(gpu_second=1))
+        grants.add(book, account, grants.Gift(amount=300 * EUR))
+        yield book, account, lambda: asyncio.run(asked(url, clock, account, key))
+    assert check(url) == []
+
+
+def fee_due(book: Book) -> int:
+    return notices.month_fee(book, 400 * EUR, "https://you.example", grace_days=7)
+
+
+Tenant = tuple[Book, str, Callable[[], str]]
+
+
+def test_an_unpaid_fee_warns_and_then_pauses(tenant: Tenant, clock: Clock) -> None:
+    book, account, ask = tenant
+    began = clock()
+    assert fee_due(book) == 0
+    assert owed(book, account) == (began, began + 7 * DAY)
+    assert ask() == "served fee_unpaid", "the grace has begun"
+    assert json.loads(outbox.listing(book)[0].body)["data"]["pauses_at"] == began + 7 * DAY
+    clock.later(days=7, seconds=-1)
+    assert fee_due(book) == 0
+    assert ask() == "served fee_unpaid"
+    clock.later(seconds=1)
+    assert ask() == PAUSED, "without another look of the keeper"
+    assert (fee_due(book), fee_due(book)) == (0, 0)
+    assert kinds(book) == ["fee.unpaid", "fee.paused"]
+
+
+def test_what_is_owed_after_a_pause_is_paid_and_the_service_resumes(tenant: Tenant, clock: Clock) -> None:
+    book, account, ask = tenant
+    assert fee_due(book) == 0
+    clock.later(days=77)  # two months later: the months between cost nothing
+    assert fee_due(book) == 0
+    grants.add(book, account, grants.Gift(amount=200 * EUR))
+    assert fee_due(book) == 1, "the month that it used"
+    assert ask() == PAUSED, "and this one is still owed"
+    grants.add(book, account, grants.Gift(amount=500 * EUR))
+    assert fee_due(book) == 1
+    assert owed(book, account) == (None, None)
+    assert ask().startswith("served")
+    assert len(fees(book)) == 2
+    assert accounts.show(book, account).balance == 200 * EUR
+    clock.later(days=40)
+    assert fee_due(book) == 0
+    clock.later(days=8)
+    assert ask() == PAUSED, "the next one that is not paid"
+    notices.no_fee(book)  # the operator asks for none any more
+    assert ask().startswith("served")
 
 
 def test_the_thread_looks_after_all_of_it_and_outlives_the_database(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import signal
 import time
@@ -11,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_process import until
+from gateway_process import Reply, until
 from openai_server import OpenAiServer
 from operator_tap import OperatorTap
 
-from llama_orch.engine.records import Started
+from llama_orch.engine.records import Delta, Finished, Started
 from llama_orch.ledger.books import accounts, grants, keys, packs, prices, usage
 from llama_orch.ledger.books.book import Book
 from llama_orch.ledger.check import check
@@ -23,7 +24,7 @@ from llama_orch.tap.config.reading import read
 from llama_orch.tap.config.record import FILE, UpstreamSpec
 from llama_orch.tap.config.writing import add_local, add_upstream
 from llama_orch.tap.notices import start
-from llama_orch.worker.service import gpus_of
+from llama_orch.worker.service import devices_of
 from llama_orch.worker.tally import Tally
 
 EUR = 1_000_000
@@ -113,6 +114,69 @@ def test_every_device_counts_and_a_server_elsewhere_is_timed(tap: OperatorTap) -
     assert check(f"{tap.folder}/tap.db") == []
 
 
+def test_an_unpaid_fee_pauses_the_tap_until_it_is_paid(tap: OperatorTap) -> None:
+    with OpenAiServer() as there:
+        with tap.found("private") as book:
+            account = accounts.add(book, "tenant").id
+            _, key = keys.add(book, account)
+            prices.add(book, "*", prices.Figures(gpu_second=1))
+            grants.add(book, account, grants.Gift(amount=300 * EUR))
+        add_upstream(tap.folder, "m", UpstreamSpec("there", there.url))
+        text = (tap.folder / FILE).read_text().replace("# month_fee_eur = 400 ", "month_fee_eur = 400 ")
+        (tap.folder / FILE).write_text(text.replace("# grace_days = 7 ", "grace_days = 0 "))
+        gateway = tap.serve("--processes", "2")
+        headers = {"authorization": f"Bearer {key}"}
+        body = {"model": "m", "messages": [{"role": "user", "content": "tokens=1"}], "max_tokens": 4}
+
+        def asked() -> Reply:
+            return gateway.call("POST", "/v1/chat/completions", body, headers, key=False)
+
+        refused = until(lambda: (found := asked()).status == 402 and found, "it pauses")
+        assert refused.error["code"] == "insufficient_credits"
+        told = refused.error["metadata"]
+        assert (told["limit_source"], told["affordable_max_tokens"]) == ("month_fee", 0)
+        told = gateway.call("GET", "/v1/credits", None, headers, key=False).json
+        assert told["paused"]
+        assert "fee_unpaid" in told["warnings"]
+        with tap.book() as book:
+            grants.add(book, account, grants.Gift(amount=200 * EUR))
+            until(lambda: asked().status == 200, "it resumes, without a restart")
+            assert _fees(book) == {account}
+        assert not gateway.call("GET", "/v1/credits", None, headers, key=False).json["paused"]
+    assert gateway.end(signal.SIGTERM) == 0
+    assert check(f"{tap.folder}/tap.db") == []
+
+
+def test_a_small_rest_of_a_pack_still_serves(tap: OperatorTap) -> None:
+    """What is reserved is what the request can need, not ten minutes; an open length is what the rest affords."""
+    with OpenAiServer() as there:
+        with tap.found("private") as book:
+            account = accounts.add(book, "tenant").id
+            _, key = keys.add(book, account)
+            prices.add(book, "*", prices.Figures(gpu_second=EUR))
+            grants.add(book, account, grants.Gift(amount=60 * EUR))  # a minute
+        add_upstream(tap.folder, "m", UpstreamSpec("there", there.url))
+        gateway = tap.serve("--processes", "1")
+        headers = {"authorization": f"Bearer {key}"}
+
+        def asked(**more: object) -> Reply:
+            body = {"model": "m", "messages": [{"role": "user", "content": "tokens=1"}]} | more
+            return gateway.call("POST", "/v1/chat/completions", body, headers, key=False)
+
+        assert asked(max_tokens=100).status == 200
+        open_length = asked()
+        assert open_length.status == 200
+        assert 100 < int(open_length.headers["x-orch-max-tokens-clamped"]) < 600, "ten tokens a second, of a minute"
+        refused = asked(max_tokens=5000)
+        assert refused.status == 402
+        assert 100 < refused.error["metadata"]["affordable_max_tokens"] < 600
+        with tap.book() as book:
+            grants.add(book, account, grants.Gift(amount=600 * EUR))
+        assert asked(max_tokens=50_000).status == 200, "never more than request_seconds"
+    assert gateway.end(signal.SIGTERM) == 0
+    assert check(f"{tap.folder}/tap.db") == []
+
+
 def test_a_fee_that_is_not_covered_is_said_once(tap: OperatorTap) -> None:
     with tap.found("private") as book:
         account = accounts.add(book, "tenant").id
@@ -134,23 +198,96 @@ def test_a_fee_that_is_not_covered_is_said_once(tap: OperatorTap) -> None:
 
 
 @pytest.mark.parametrize(
-    ("placed", "counted"),
+    ("placed", "named"),
     [
-        ({}, 1),
-        ({"layers_gpu": 0, "devices": ["CPU"]}, 1),
-        ({"layers_gpu": 9, "devices": ["CUDA0", "CPU"]}, 1),
-        ({"layers_gpu": 9, "devices": ["CUDA0", "CUDA1", "CUDA2", "CUDA3"]}, 4),
+        ({}, ["CPU"]),
+        ({"layers_gpu": 0, "devices": ["CPU"]}, ["CPU"]),
+        ({"layers_gpu": 9, "devices": ["CUDA0", "CPU"]}, ["CUDA0"]),
+        ({"layers_gpu": 9, "devices": ["CUDA0", "CUDA1"]}, ["CUDA0", "CUDA1"]),
     ],
 )
-def test_a_worker_counts_the_devices_that_hold_its_model(placed: dict[str, object], counted: int) -> None:
-    assert gpus_of(placed) == counted
-    tally = Tally(gpus=counted)
-    tally.prompts([3], 1)
+def test_a_worker_counts_the_devices_that_hold_its_model(placed: dict[str, object], named: list[str]) -> None:
+    assert devices_of(placed) == named
+
+
+def test_a_receipt_has_the_shares_of_all_choices() -> None:
+    tally = Tally()
+    tally.prompts([3], 2)
     tally.started(0, Started(prompt_tokens=3, cached_tokens=0))
+    tally.spoke(0, Delta("a", 1, seconds=0.25))
+    tally.spoke(1, Delta("b", 1, seconds=0.5))
+    assert tally.receipt().gpu_microseconds == 750_000, "as far as it has come"
+    tally.finished(0, Finished("stop", 3, 0, 2, seconds=1.0))
+    tally.finished(1, Finished("stop", 3, 0, 2, seconds=0.75))
+    assert tally.receipt().gpu_microseconds == 1_750_000
+
+
+def test_four_at_once_pay_together_for_the_time_of_the_box(tap: OperatorTap) -> None:
+    """Two models on one device, two streams of each: no more is charged than the clock on the wall shows."""
+    with tap.found("private") as book:
+        account = accounts.add(book, "tenant").id
+        _, key = keys.add(book, "tenant")
+        prices.add(book, "*", prices.Figures(gpu_second=EUR))
+        grants.add(book, account, grants.Gift(amount=10_000 * EUR))
+    for name in ("left", "right"):
+        add_local(tap.folder, name, "orch-demo")
+    gateway = tap.serve("--processes", "2")
+    headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+    body = {"messages": [{"role": "user", "content": "What is the Public Tap?"}], "max_tokens": 48, "stream": True}
+    body |= {"logit_bias": {"509": -100}, "stream_options": {"include_usage": True}}
     begun = time.monotonic()
-    until(lambda: time.monotonic() - begun > 0.02, "some time")
-    tally.final()
-    assert tally.receipt().gpu_microseconds >= 20_000 * counted
+    asked = []
+    for number in range(4):
+        connection = gateway.connect()
+        named = body | {"model": ("left", "right")[number % 2]}
+        connection.request("POST", "/v1/chat/completions", json.dumps(named), headers)
+        asked.append(connection)
+    costs = []
+    for connection in asked:
+        frames = [line for line in connection.getresponse().read().split(b"\n") if line.startswith(b"data: {")]
+        costs.append(json.loads(frames[-1][6:])["usage"]["cost"])
+        connection.close()
+    wall = time.monotonic() - begun
+    assert min(costs) > 0
+    assert sum(costs) <= wall * EUR + len(costs), "each is rounded up by itself"
+    with tap.book() as book:
+        lines = until(
+            lambda: (found := usage.lines(book, "tenant", group_by="model")) and len(found) == 2 and found, ""
+        )
+        assert sum(line.cost for line in lines) == sum(costs)
+        assert sum(line.gpu_microseconds for line in lines) <= wall * 1e6
+    assert gateway.end(signal.SIGTERM) == 0
+    assert check(f"{tap.folder}/tap.db") == []
+
+
+def test_four_at_once_at_a_server_elsewhere_share_its_time(tap: OperatorTap) -> None:
+    """Two gateway processes, two models at one server: the time that somebody was there, once."""
+    with OpenAiServer() as there:
+        with tap.found("private") as book:
+            account = accounts.add(book, "tenant").id
+            _, key = keys.add(book, account)
+            prices.add(book, "*", prices.Figures(gpu_second=EUR))
+            grants.add(book, account, grants.Gift(amount=10_000 * EUR))
+        for name in ("left", "right"):
+            add_upstream(tap.folder, name, UpstreamSpec("there", there.url))
+        gateway = tap.serve("--processes", "2")
+        headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+        begun = time.monotonic()
+        asked = []
+        for number in range(4):
+            connection = gateway.connect()
+            body = {"model": ("left", "right")[number % 2]}
+            body |= {"messages": [{"role": "user", "content": "tokens=5 pause=100"}]}
+            connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+            asked.append(connection)
+        costs = [json.loads(connection.getresponse().read())["usage"]["cost"] for connection in asked]
+        wall = time.monotonic() - begun
+        for connection in asked:
+            connection.close()
+        assert min(costs) > 0
+        assert sum(costs) <= wall * EUR + len(costs)
+    assert gateway.end(signal.SIGTERM) == 0
+    assert check(f"{tap.folder}/tap.db") == []
 
 
 def _fees(book: Book) -> set[str]:

@@ -15,6 +15,7 @@ from llama_orch.tap.config.folder import chosen, existing
 from llama_orch.tap.config.reading import database_url, read
 from llama_orch.tap.config.record import (
     FILE,
+    AppletRules,
     PaymentRules,
     RoutingRules,
     TapConfig,
@@ -77,6 +78,7 @@ def test_what_the_file_shows_as_comments_is_what_holds(mode: str, tmp_path: Path
     assert found.payments == PaymentRules()
     assert found.warnings == WarningRules(webhook="https://you.example/tap")
     assert found.workers == WorkerRules(memory=12 * 2**30, threads=8, gpu_layers=-1)
+    assert found.applets == AppletRules(offered=("summarize", "triage"))
     assert found.models[0].upstreams[0] == UpstreamSpec(
         "second", "https://gpu2.example/v1", "GPU2_KEY", model="Qwen/Qwen3-0.6B", ca=tmp_path / "gpu2-ca.pem"
     )
@@ -152,6 +154,12 @@ MISTAKES = [
     ("[warnings]", "[warnings]\nsecret_env = 'sk-1'", "the name of an environment variable", "warnings.secret_env"),
     ("[payments]", "[payments]\ntolerance = 0", "1 to 86400", "payments.tolerance"),
     ("[workers]", "[workers]\nmemory = -1", "must be a size", "workers.memory"),
+    ("[applets]", "[applets]\noffered = 'triage'", "must be a list of texts", "applets.offered"),
+    ("[applets]", "[applets]\noffered = ['Triage!']", "a list of applets' names", "applets.offered"),
+    ("[applets]", "[applets]\noffered = ['x', 'x']", "names an applet twice", "applets.offered"),
+    ("[applets]", "[applets]\nrun_seconds = 0", "a second or more", "applets.run_seconds"),
+    ("[applets]", "[applets]\nmax_cost_eur = -1", "an amount in euros", "applets.max_cost_eur"),
+    ("[applets]", "[applets]\noffer = []", "did you mean offered?", "applets.offer"),
     ("[workers]", "[private]\nmonth_fee_eur = 5\n[workers]", "whose mode is private", "private.month_fee_eur"),
     ("[workers]", "[private]\ngpus = 3\n[workers]", "1, 2, 4 or 8", "private.gpus"),
     ("[workers]", "[models.x]\npinned = true\n[workers]", "must say where the model runs", "models.x.local"),

@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from llama_orch.tap.config.record import TapConfig
+from llama_orch.tap.routing import Routing
 from llama_orch.tap.routing.breaker import Breaker, Ticket
 from llama_orch.tap.routing.budget import RetryBudget
+from llama_orch.tap.routing.routing import FREE_RETRIES
 
 WINDOW = 10.0
 
@@ -247,6 +252,28 @@ def test_the_budget_is_never_overdrawn(steps: list[str], floor: int) -> None:
             assert budget.retries <= max(floor, 0.2 * budget.requests)
         assert budget.retries <= retries
         assert budget.requests <= requests
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["request", "retry"])), max_size=400))
+def test_the_budgets_of_all_processes_together_keep_the_ratio(steps: list[tuple[int, str]]) -> None:
+    """Whichever process a request came to: what each allows by its own requests is within a fifth of all."""
+    budgets = [RetryBudget(0.2, 0, lambda: 0.0) for _ in range(4)]
+    retries = requests = 0
+    for process, step in steps:
+        if step == "request":
+            budgets[process].count()
+            requests += 1
+        else:
+            retries += budgets[process].spend()
+        assert retries <= 0.2 * requests
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 10, 64])
+def test_the_free_tries_are_the_whole_taps(processes: int, tmp_path: Path) -> None:
+    config = TapConfig(tmp_path, "public", "t", "sqlite:///x")
+    free = sum(Routing(config, processes=processes).budget.floor for _ in range(processes))
+    assert free <= max(FREE_RETRIES, processes)
 
 
 def test_the_budget_forgets() -> None:

@@ -10,7 +10,7 @@ from llama_orch.ledger.changes import Changes
 from llama_orch.ledger.costs import UNLIMITED, affordable, bound
 from llama_orch.ledger.drawdown import balance_of, draw, written
 from llama_orch.ledger.errors import IdempotencyConflict
-from llama_orch.ledger.page import AccountPage, Claim, KeyPage, OpenReservation, Page
+from llama_orch.ledger.page import AccountPage, Claim, KeyPage, OpenReservation, Page, RunPage
 from llama_orch.ledger.records import Order, Price, Reservation
 from llama_orch_utils.errors import (
     BudgetExceeded,
@@ -33,41 +33,74 @@ class _Funds:
     """What may be spent, and what says so."""
 
     amount: int
-    source: str  # credits, day, month
+    source: str  # credits, day, month, run
 
 
 def admit(page: Page, changes: Changes, order: Order, now: float) -> Reservation:
     """Reserves for `order`. Raises what `Ledger.reserve` raises."""
     key = _key(page, order, now)
     account = page.accounts[order.account]
-    if key.record.paused or account.paused:
-        raise NotAllowed(
-            "the account or its key is paused by the operator", code="paused", hint="ask the operator of the tap"
-        )
+    check_paused(key, account)
+    run = None if order.run is None else _run(page, order, now)
     claim = _unclaimed(page, order, now)
+    if account.fee_stops_at is not None and account.fee_stops_at <= now:
+        raise _fee_unpaid(account, now)
     price = _price(page, order)
     key.turn(now)
     _check_rate(key, now)
     if order.account_concurrent is not None and account.running >= order.account_concurrent:
         raise RateLimited(f"the account may run {order.account_concurrent} requests at once", retry_after=1.0)
     balance = balance_of(account.grants, now, order.scope)
-    max_tokens = _max_tokens(order, price, _funds(key, balance), _open_tokens(key, order, now))
+    funds = _funds(key, balance, run)
+    max_tokens = _max_tokens(order, price, funds, _open_tokens(key, order, now))
     reservation = _reserve(page, changes, order, key, price, max_tokens, now)
+    if run is not None:
+        run.spent += reservation.amount
+        changes.runs[run.id] += reservation.amount
     if claim is not None:
         _claim(page, changes, order, claim, reservation.id, now)
     return reservation
 
 
-def _key(page: Page, order: Order, now: float) -> KeyPage:
-    """The key, if it is still good."""
-    key = page.keys.get(order.key)
-    if key is None or key.record.account != order.account or order.account not in page.accounts or key.record.revoked:
+def valid_key(page: Page, account: str, identifier: str, now: float) -> KeyPage:
+    """The key, if it is still good. Raises NotAuthorised."""
+    key = page.keys.get(identifier)
+    if key is None or key.record.account != account or account not in page.accounts or key.record.revoked:
         raise NotAuthorised("the key is not valid any more", hint="orch auth login")
     if key.record.expires_at is not None and key.record.expires_at <= now:
         raise NotAuthorised("the key has expired", hint="orch auth login")
+    return key
+
+
+def check_paused(key: KeyPage, account: AccountPage) -> None:
+    """Raises NotAllowed where the operator has paused one of the two."""
+    if key.record.paused or account.paused:
+        raise NotAllowed(
+            "the account or its key is paused by the operator", code="paused", hint="ask the operator of the tap"
+        )
+
+
+def _fee_unpaid(account: AccountPage, now: float) -> InsufficientCredits:
+    return InsufficientCredits(
+        "the month fee of this account is not paid: its service pauses until the balance covers it",
+        balance=balance_of(account.grants, now), affordable_max_tokens=0, limit_source="month_fee",
+        hint="orch credits",
+    )  # fmt: skip
+
+
+def _key(page: Page, order: Order, now: float) -> KeyPage:
+    key = valid_key(page, order.account, order.key, now)
     if key.record.models and order.model not in key.record.models:
         raise NotAllowed(f"this key may not use the model {order.model!r}", param="/model")
     return key
+
+
+def _run(page: Page, order: Order, now: float) -> RunPage:
+    """The applet's run that asks with the key, if it is still going on."""
+    run = page.runs.get(order.run or "")
+    if run is None or run.key != order.key or run.account != order.account or run.ended or run.expires_at <= now:
+        raise NotAuthorised("the run that this key was made for has ended", code="run_ended")
+    return run
 
 
 def _unclaimed(page: Page, order: Order, now: float) -> tuple[str, bytes] | None:
@@ -133,8 +166,8 @@ def _open_tokens(key: KeyPage, order: Order, now: float) -> int:
     return open_now
 
 
-def _funds(key: KeyPage, balance: int) -> _Funds:
-    """The least of the balance and the key's budgets."""
+def _funds(key: KeyPage, balance: int, run: RunPage | None = None) -> _Funds:
+    """The least of the balance, the key's budgets, and what an applet's run may still spend."""
     funds = _Funds(balance, "credits")
     limits = key.record
     for source, budget, spent in (
@@ -143,6 +176,8 @@ def _funds(key: KeyPage, balance: int) -> _Funds:
     ):
         if budget is not None and budget - spent < funds.amount:
             funds = _Funds(max(0, budget - spent), source)
+    if run is not None and run.most - run.spent < funds.amount:
+        funds = _Funds(run.most - run.spent, "run")
     return funds
 
 
@@ -168,6 +203,11 @@ def _cannot_afford(price: Price, order: Order, funds: _Funds, most: int) -> Insu
             f"the balance is {funds.amount} micro-euros, this request may cost {needed}: {fits}",
             balance=funds.amount, affordable_max_tokens=most, hint="orch credits",
         )  # fmt: skip
+    if funds.source == "run":
+        return BudgetExceeded(
+            f"the run of the applet may still cost {funds.amount} micro-euros, this request up to {needed}: {fits}",
+            limit_source="run_limit", balance=funds.amount, affordable_max_tokens=most, hint="?max_cost=EUROS",
+        )  # fmt: skip
     return BudgetExceeded(
         f"the key's budget of the {funds.source} has {funds.amount} micro-euros left, this request may cost {needed}: "
         f"{fits}",
@@ -190,11 +230,11 @@ def _reserve(
     name = order.idempotency[0] if order.idempotency else None
     changes.opened[number] = (
         number, order.request_id, order.account, order.key, order.model, price.id, order.kind, order.prompt_tokens,
-        max_tokens, amount, written(parts), created_at, lease_until, None, name,
+        max_tokens, amount, written(parts), created_at, lease_until, None, name, order.run,
     )  # fmt: skip
     page.reservations[number] = OpenReservation(
         number, order.request_id, order.account, order.key, order.model, order.kind, order.prompt_tokens, max_tokens,
-        amount, parts, created_at, lease_until, None, name, price,
+        amount, parts, created_at, lease_until, None, name, price, order.run,
     )  # fmt: skip
     account.running += 1
     _use(key, changes, amount, order.prompt_tokens + max_tokens, now)

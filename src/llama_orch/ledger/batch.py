@@ -5,14 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from llama_orch.ledger import runs
 from llama_orch.ledger.admitting import admit
+from llama_orch.ledger.calendar import DAY
 from llama_orch.ledger.changes import Changes
 from llama_orch.ledger.ending import end_lease, expire, release, settle, write_checkpoint
 from llama_orch.ledger.errors import LedgerAway, LedgerDamaged
 from llama_orch.ledger.loading import load, owners
 from llama_orch.ledger.operations import (
+    BeginRun,
     CountEngine,
     EndLease,
+    EndRun,
     Expire,
     ForgetAnswers,
     KeepAnswer,
@@ -23,11 +27,14 @@ from llama_orch.ledger.operations import (
     Settle,
 )
 from llama_orch.ledger.page import Page
-from llama_orch.ledger.records import Charge, Reservation
+from llama_orch.ledger.records import Charge, Reservation, Run
 from llama_orch.ledger.store import Store, Wanted, rows_of
 from llama_orch_utils.errors import OrchError
 
-Result = Reservation | Charge | bool | OrchError | None
+COUNTED_SECONDS = 8 * DAY
+"""How long it is kept what an engine counted of a request."""
+
+Result = Reservation | Charge | Run | bool | OrchError | None
 Owners = Mapping[int, tuple[str, str]]
 """The account and the key of reservations that this process made."""
 
@@ -81,6 +88,10 @@ def _do(page: Page, changes: Changes, operation: Operation, now: float) -> Resul
             return end_lease(page, changes, number, now)
         case Expire(account, grant):
             return expire(page, changes, account, grant, now)
+        case BeginRun():
+            return runs.begin(page, changes, operation, now)
+        case EndRun(run):
+            return runs.end(page, changes, run, now)
         case _:
             return _note(page, changes, operation, now)
 
@@ -96,8 +107,13 @@ def _note(
             changes.answered.append((answer.status, answer.media, answer.body, account, key, answer.digest))
         case ForgetAnswers():
             changes.forgotten.append((now,))
-        case CountEngine(worker, model, prompt, output):
-            changes.engines.append((worker, model, prompt, output, now))
+        case CountEngine(worker, ended):
+            changes.uncounted.append((now - COUNTED_SECONDS,))
+            changes.engines += [
+                (worker, one.number, one.reservation, one.request_id, one.prompt_tokens, one.output_tokens,
+                 one.outcome, now)
+                for one in ended
+            ]  # fmt: skip
 
 
 def _renew(page: Page, changes: Changes, renewal: Renew, now: float) -> None:
@@ -120,12 +136,20 @@ def _wanted(store: Store, operations: Sequence[Operation], known: Owners) -> Wan
                 wanted.keys.add(order.key)
                 wanted.models.add(order.model)
                 wanted.running |= order.account_concurrent is not None
+                if order.run is not None:
+                    wanted.runs.add(order.run)
                 if order.idempotency is not None:
                     wanted.claims.add((order.account, order.idempotency[0]))
             case Settle(number) | Release(number) | EndLease(number):
                 wanted.reservations.add(number)
             case Renew(checkpoints):
                 wanted.reservations.update(checkpoints)
+            case BeginRun(account=account, key=key):
+                wanted.accounts.add(account)
+                wanted.keys.add(key)
+            case EndRun(run, account):
+                wanted.accounts.add(account)
+                wanted.runs.add(run)
             case Expire(account) | KeepAnswer(account):
                 wanted.accounts.add(account)
             case ForgetAnswers() | CountEngine():

@@ -27,6 +27,9 @@ class Changes:
     grants: dict[str, int] = field(default_factory=lambda: defaultdict[str, int](int))
     days: dict[tuple[str, int, str, str], list[int]] = field(default_factory=_zeroes)
     keys: dict[str, KeyPage] = field(default_factory=dict[str, KeyPage])
+    runs: dict[str, int] = field(default_factory=lambda: defaultdict[str, int](int))
+    begun: list[Row] = field(default_factory=list[Row])
+    over: list[Row] = field(default_factory=list[Row])
     closed: list[Row] = field(default_factory=list[Row])
     journal: list[Row] = field(default_factory=list[Row])
     opened: dict[int, Row] = field(default_factory=dict[int, Row])
@@ -38,6 +41,7 @@ class Changes:
     answered: list[Row] = field(default_factory=list[Row])
     forgotten: list[Row] = field(default_factory=list[Row])
     engines: list[Row] = field(default_factory=list[Row])
+    uncounted: list[Row] = field(default_factory=list[Row])
 
     def take(self, account: str, parts: list[Part], now: float, number: int, price: int) -> None:
         """From grants into `reserved`."""

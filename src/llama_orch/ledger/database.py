@@ -18,16 +18,19 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from llama_orch.ledger.address import Address, address
 from llama_orch.ledger.errors import LedgerAway
-from llama_orch.ledger.sqlite_file import prepare
+from llama_orch.ledger.sqlite_file import BUSY_SECONDS, prepare
 from llama_orch_utils.errors import ConfigError
 
 CONNECT_SECONDS = 2
 
 
-def open_database(url: str) -> Engine:
-    """An engine for `url`; connects on first use. Raises ConfigError for an address that names nothing."""
+def open_database(url: str, *, patience: float = BUSY_SECONDS) -> Engine:
+    """An engine for `url`; connects on first use. Raises ConfigError for an address that names nothing.
+
+    A SQLite file that somebody else writes is waited for `patience` seconds.
+    """
     where = address(url)
-    return _sqlite(where) if where.kind == "sqlite" else _postgres(where)
+    return _sqlite(where, patience) if where.kind == "sqlite" else _postgres(where)
 
 
 @contextlib.contextmanager
@@ -80,13 +83,13 @@ def _hint(engine: Engine) -> str:
     return f"start the database server of {engine.url.render_as_string(hide_password=True)}"
 
 
-def _sqlite(where: Address) -> Engine:
+def _sqlite(where: Address, patience: float) -> Engine:
     engine = create_engine(make_url("sqlite://").set(database=where.location))
 
     @event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # our own BEGIN below, not pysqlite's late one
-        prepare(connection)
+        prepare(connection, patience)
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]

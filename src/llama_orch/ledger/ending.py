@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, replace
 
 from llama_orch.ledger.calendar import day_of, month_of
 from llama_orch.ledger.changes import Changes
@@ -16,6 +15,8 @@ from llama_orch.ledger.soundness import MOST_MICROSECONDS, MOST_TOKENS, count, s
 from llama_orch_utils.errors import RequestError
 
 NOTHING = Usage(0, 0, 0)
+ELSEWHERE = "answered elsewhere"
+"""In the outcome of a request that a worker of ours was asked for, and a server elsewhere answered."""
 
 
 def settle(page: Page, changes: Changes, number: int, usage: Usage, outcome: str, now: float) -> Charge:
@@ -67,7 +68,7 @@ def expire(page: Page, changes: Changes, account: str, grant_id: str, now: float
 
 def write_checkpoint(usage: Usage) -> str:
     """As it is stored with a reservation."""
-    return json.dumps(astuple(usage))
+    return json.dumps(usage)
 
 
 def read_checkpoint(text: str) -> Usage:
@@ -92,7 +93,7 @@ def _plausible(usage: Usage) -> Usage:
 
 def _again(page: Page, number: int) -> Charge:
     if (ended := page.ended.get(number)) is not None:
-        return ended if ended.again else replace(ended, again=True)
+        return ended if ended.again else ended._replace(again=True)
     raise RequestError(f"there is no reservation {number}", code="unknown_reservation", status=404)
 
 
@@ -106,7 +107,7 @@ def _end(
     changes.usage.append((
         held.id, held.request_id, held.account, held.key, held.model, held.price.id, held.kind, ending, outcome,
         held.created_at, now, held.amount, paid, usage.prompt_tokens, usage.cached_tokens, usage.output_tokens,
-        usage.embedding_tokens, usage.gpu_microseconds, int(usage.partial),
+        usage.embedding_tokens, usage.gpu_microseconds, int(usage.partial), held.run,
     ))  # fmt: skip
     if ending == "settled":
         changes.count(held, usage, paid, now)
@@ -114,6 +115,8 @@ def _end(
         changes.unclaimed.append((held.account, held.idempotency, held.id))
         page.claims.pop((held.account, held.idempotency), None)
     _free_key(page, changes, held, usage, paid)
+    if held.run is not None:
+        _free_run(page, changes, held.run, held.amount - paid)
     del page.reservations[held.id]
     account = page.accounts.get(held.account)
     if account is not None:
@@ -149,3 +152,10 @@ def _free_key(page: Page, changes: Changes, held: OpenReservation, usage: Usage,
         used = usage.prompt_tokens + usage.output_tokens + usage.embedding_tokens
         key.minute.correct(held.created_at, used - held.prompt_tokens - held.max_tokens)
     changes.keys[key.record.id] = key
+
+
+def _free_run(page: Page, changes: Changes, identifier: str, back: int) -> None:
+    """Takes what was not used out of what an applet's run has spent."""
+    changes.runs[identifier] -= back
+    if (run := page.runs.get(identifier)) is not None:
+        run.spent -= back

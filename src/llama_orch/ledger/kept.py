@@ -29,6 +29,7 @@ class Kept:
             return None
         page.ended.clear()
         page.claims.clear()
+        page.runs.clear()
         return page
 
     def keep(self, page: Page) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from llama_orch.ledger import queries, sweeping
 from llama_orch.ledger.address import address
 from llama_orch.ledger.errors import LedgerAway
 from llama_orch.ledger.opening import connector
 from llama_orch.ledger.operations import (
+    BeginRun,
     CountEngine,
     EndLease,
+    EndRun,
     Expire,
     ForgetAnswers,
     KeepAnswer,
@@ -27,10 +29,12 @@ from llama_orch.ledger.records import (
     Answer,
     Charge,
     Credits,
+    EngineCount,
     KeyRecord,
     KeyState,
     Order,
     Reservation,
+    Run,
     Usage,
     UsageRow,
 )
@@ -135,6 +139,23 @@ class Ledger:
         closed = await asyncio.gather(*closings, self._writer.submit(ForgetAnswers()))
         return sum(result is True for result in (*ended, *closed))
 
+    async def begin_run(self, run: str, account: str, key: str, applet: str, most: int, seconds: float) -> Run:
+        """Lets a run of an applet spend up to `most` of a key, for `seconds`; `run` is a new id.
+
+        Orders that name it are held to it (`Order.run`). Raises NotAuthorised, NotAllowed, LedgerAway.
+        """
+        for name, text in (("run", run), ("account", account), ("key", key), ("applet", applet)):
+            checked(text, f"/{name}")
+        result = await self._writer.submit(BeginRun(run, account, key, applet, count(most, MOST), seconds))
+        assert isinstance(result, Run)
+        return result
+
+    async def end_run(self, run: str, account: str) -> Run:
+        """Lets it spend nothing more, and tells what it has spent. Raises RequestError (`unknown_run`), LedgerAway."""
+        result = await self._writer.submit(EndRun(run, account))
+        assert isinstance(result, Run)
+        return result
+
     async def credits(self, account: str) -> Credits:
         """An account's money. Raises BadRequest when there is no such account."""
         now = self._clock()
@@ -169,14 +190,17 @@ class Ledger:
         await self._reader.read(lambda store: queries.require_room(store, account, len(body)))
         await self._writer.submit(KeepAnswer(account, idempotency_key, Answer(digest, status, media, body)))
 
-    async def count_engine(self, worker: str, model: str, prompt_tokens: int, output_tokens: int) -> None:
-        """Notes what a worker's engine has counted since it started; `check` compares the output with what was settled.
+    async def count_engine(self, worker: str, ended: Sequence[EngineCount]) -> None:
+        """Notes what a worker's engine counted of requests that ended; `check` compares it with what was settled.
 
-        `worker` names one life of one worker: after a restart it is another. Raises BadRequest, LedgerAway.
+        `worker` names one life of one worker: after a restart it is another. To note a request again changes nothing;
+        after eight days it is forgotten. Raises BadRequest, LedgerAway.
         """
         checked(worker, "/worker")
-        checked(model, "/model")
-        await self._writer.submit(CountEngine(worker, model, count(prompt_tokens, MOST), count(output_tokens, MOST)))
+        for each in ended:
+            checked(each.request_id, "/request_id")
+            checked(each.outcome, "/outcome")
+        await self._writer.submit(CountEngine(worker, tuple(ended)))
 
     async def close(self) -> None:
         """Writes what is queued, and lets go of the database."""

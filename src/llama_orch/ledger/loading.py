@@ -10,7 +10,7 @@ from typing import Any
 
 from llama_orch.ledger.drawdown import OpenGrant, order_of
 from llama_orch.ledger.minute import Minute
-from llama_orch.ledger.page import AccountPage, Claim, KeyPage, OpenReservation, Page
+from llama_orch.ledger.page import AccountPage, Claim, KeyPage, OpenReservation, Page, RunPage
 from llama_orch.ledger.records import Charge, KeyRecord, Price, Usage
 from llama_orch.ledger.statements import (
     ACCOUNTS,
@@ -23,6 +23,7 @@ from llama_orch.ledger.statements import (
     PRICES,
     RESERVATIONS,
     RUNNING,
+    RUNS,
 )
 from llama_orch.ledger.store import Sql, Store, Wanted
 
@@ -65,6 +66,8 @@ def _filled(store: Store, page: Page, wanted: Wanted, now: float) -> Page:
         reads.append((RESERVATIONS, (held,)))
     if wanted.claims:
         reads.append((CLAIMS, ([name for _, name in wanted.claims], [account for account, _ in wanted.claims])))
+    if wanted.runs:
+        reads.append((RUNS, (list(wanted.runs),)))
     if reads:
         found = {read[0]: rows for read, rows in zip(reads, store.fetch(reads), strict=True)}
         _put(page, found)
@@ -85,6 +88,7 @@ def _put(page: Page, found: Mapping[Sql, Sequence[Any]]) -> None:
     page.keys |= {row[0]: _key(row) for row in found.get(KEYS, ())}
     page.prices |= {row[1]: Price(*row) for row in found.get(PRICES, ())}  # the last one that has begun
     page.reservations |= {row[0]: _reservation(row) for row in found.get(RESERVATIONS, ())}
+    page.runs |= {row[0]: RunPage(*row[:6], ended=bool(row[6])) for row in found.get(RUNS, ())}
     for row in found.get(CLAIMS, ()):
         page.claims[row[0], row[1]] = Claim(bytes(row[2]), row[3], row[4], bool(row[5]), bool(row[6]))
 
@@ -106,7 +110,7 @@ def _key_record(*row: Any) -> KeyRecord:
 
 
 def _accounts(rows: Iterable[Sequence[Any]], grants: Iterable[Sequence[Any]]) -> dict[str, AccountPage]:
-    accounts = {row[0]: AccountPage(row[0], bool(row[1])) for row in rows}
+    accounts = {row[0]: AccountPage(row[0], bool(row[1]), row[2]) for row in rows}
     for account, *grant in grants:
         accounts[account].grants.append(OpenGrant(*grant))
     for account in accounts.values():
@@ -123,7 +127,7 @@ def _key(row: Sequence[Any]) -> KeyPage:
 
 def _reservation(row: Sequence[Any]) -> OpenReservation:
     held: list[Any] = [*row[:9], [(grant, amount) for grant, amount in json.loads(row[9])], *row[10:14]]
-    return OpenReservation(*held, Price(*row[14:21]))  # pyright: ignore[reportCallIssue] - 14 columns
+    return OpenReservation(*held, Price(*row[14:21]), row[21])  # pyright: ignore[reportCallIssue] - 14 columns
 
 
 def _ended(store: Store, numbers: list[int]) -> dict[int, Charge]:

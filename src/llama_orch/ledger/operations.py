@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llama_orch.ledger.records import Answer, Order, Usage
+from llama_orch.ledger.records import Answer, EngineCount, Order, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,26 @@ class Renew:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginRun:
+    """Let an applet's run spend up to `most` of a key, for `seconds`."""
+
+    run: str
+    account: str
+    key: str
+    applet: str
+    most: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndRun:
+    """Let it spend nothing more."""
+
+    run: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
 class Expire:
     """Close a grant whose time is over."""
 
@@ -72,12 +92,11 @@ class ForgetAnswers:
 
 @dataclass(frozen=True, slots=True)
 class CountEngine:
-    """Note what an engine has counted since it started."""
+    """Note what an engine has counted of requests that ended in this life of a worker."""
 
     worker: str
-    model: str
-    prompt_tokens: int
-    output_tokens: int
+    ended: Sequence[EngineCount]
 
 
-Operation = Reserve | Settle | Release | EndLease | Renew | Expire | KeepAnswer | ForgetAnswers | CountEngine
+Money = Reserve | Settle | Release | EndLease | Expire | BeginRun | EndRun
+Operation = Money | Renew | KeepAnswer | ForgetAnswers | CountEngine

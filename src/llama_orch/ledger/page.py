@@ -15,10 +15,14 @@ from llama_orch.ledger.records import Charge, KeyRecord, Price
 
 @dataclass(slots=True)
 class AccountPage:
-    """An account and its open grants, in the order in which they are drawn."""
+    """An account and its open grants, in the order in which they are drawn.
+
+    `fee_stops_at`: it owes a month fee, and pauses from then on.
+    """
 
     id: str
     paused: bool
+    fee_stops_at: float | None = None
     running: int = 0  # known only where an order asks for it
     grants: list[OpenGrant] = field(default_factory=list[OpenGrant])
 
@@ -63,6 +67,20 @@ class OpenReservation:
     checkpoint: str | None
     idempotency: str | None
     price: Price
+    run: str | None = None
+
+
+@dataclass(slots=True)
+class RunPage:
+    """A row of `runs`. `spent` counts reservations in full until they end."""
+
+    id: str
+    key: str
+    account: str
+    most: int
+    spent: int
+    expires_at: float
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +110,6 @@ class Page:
     reservations: dict[int, OpenReservation] = field(default_factory=dict[int, OpenReservation])
     ended: dict[int, Charge] = field(default_factory=dict[int, Charge])
     claims: dict[tuple[str, str], Claim] = field(default_factory=dict[tuple[str, str], Claim])
+    runs: dict[str, RunPage] = field(default_factory=dict[str, RunPage])
     numbers: Iterator[int] = field(default_factory=lambda: iter(()))
     numbered: bool = False

@@ -27,7 +27,7 @@ _SUMS = ", ".join(
     f"SUM({name})"
     for name in ("prompt_tokens", "cached_tokens", "output_tokens", "embedding_tokens", "gpu_microseconds", "cost")
 )
-_ACCOUNT = read("SELECT paused, currency, warn_at, reserved FROM accounts WHERE id = {value}")
+_ACCOUNT = read("SELECT paused, currency, warn_at, reserved, fee_since, fee_stops_at FROM accounts WHERE id = {value}")
 _GRANTS = read(
     "SELECT id, kind, amount, remaining, granted_at, expires_at, priority, scope FROM grants"
     " WHERE account = {value} AND expired_at IS NULL AND remaining > 0"
@@ -68,7 +68,7 @@ def credits_of(store: Store, account: str, now: float) -> Credits:
     found, rows = store.fetch([(_ACCOUNT, (account,)), (_GRANTS, (account,))])
     if not found:
         raise BadRequest(f"there is no account {account!r}", param="/account", hint="orch tap account ls")
-    paused, currency, warn_at, reserved = found[0]
+    paused, currency, warn_at, reserved, owes_since, stops_at = found[0]
     grants = [row for row in rows if row[5] is None or row[5] > now]
     balance = balance_of([OpenGrant(row[0], row[3], row[6], row[4], row[5], "") for row in grants], now)
     ends = [row[5] for row in grants if row[5] is not None]
@@ -76,10 +76,11 @@ def credits_of(store: Store, account: str, now: float) -> Credits:
         balance=balance,
         reserved=reserved,
         currency=currency,
-        paused=bool(paused) or balance == 0,
+        paused=bool(paused) or balance == 0 or (stops_at is not None and stops_at <= now),
         grants=tuple(GrantState(*row[:6]) for row in grants),
         next_expiry=min(ends, default=None),
-        warnings=_warnings(balance, json.loads(warn_at), min(ends, default=None), now),
+        warnings=_warnings(balance, json.loads(warn_at), min(ends, default=None), now)
+        + (() if owes_since is None else ("fee_unpaid",)),
     )
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from llama_orch.ledger.address import address
 from llama_orch_utils.errors import ConfigError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest step of `migrations/versions`; a test holds them together."""
 
+_PATIENCE = 60.0
+"""Seconds that a process waits for another one that migrates the same file: a full one takes its time."""
 _LOCK = 0x6F726368  # "orch": PostgreSQL's advisory lock while one process migrates
 
 
@@ -26,7 +28,7 @@ def migrate(url: str, revision: str = HEAD) -> tuple[str, str]:
     where = address(url)
     if where.kind == "sqlite":
         create_file(where.location)
-    engine = open_database(url)
+    engine = open_database(url, patience=_PATIENCE)
     try:
         with writing(engine) as connection:
             if where.kind == "postgresql":

@@ -62,6 +62,8 @@ accounts = Table(
     _words("note"),
     _money("balance", default=0),  # kept: the sum of `remaining` over its grants
     _money("reserved", default=0),  # kept: the sum of its open reservations
+    _time("fee_since", nullable=True),  # when a month fee was first found unpaid
+    _time("fee_stops_at", nullable=True),  # from then on it pauses until the fee is paid
     CheckConstraint("balance >= 0", name="balance_not_negative"),
     CheckConstraint("reserved >= 0", name="reserved_not_negative"),
 )
@@ -173,6 +175,7 @@ reservations = Table(
     _time("lease_until"),
     Column("checkpoint", Text),  # what it had used when the lease was last renewed
     Column("idempotency", Text),
+    Column("run", Text),  # of an applet, where one asks with its caller's key
     CheckConstraint("amount >= 0 AND prompt_tokens >= 0 AND max_tokens >= 0", name="reservation_not_negative"),
     sqlite_autoincrement=True,
 )
@@ -199,9 +202,26 @@ usage = Table(
     Column("embedding_tokens", BigInteger, nullable=False),
     Column("gpu_microseconds", BigInteger, nullable=False),
     Column("partial", Integer, nullable=False),
+    Column("run", Text),
     CheckConstraint("cost >= 0 AND cost <= amount", name="cost_within_reservation"),
     CheckConstraint("ending IN ('settled', 'released')", name="usage_ending"),
     Index("usage_of_account", "account", "settled_at"),
+)
+
+runs = Table(
+    "runs",  # of applets: each asks with the key of its caller, until it ends, and for so much money at most
+    metadata,
+    _id(),
+    Column("key", Text, nullable=False),
+    _account(),
+    _words("applet"),
+    _money("most"),
+    _money("spent", default=0),  # kept: settled, and what is reserved
+    _time("created_at"),
+    _time("expires_at"),
+    _time("ended_at", nullable=True),
+    CheckConstraint("spent >= 0 AND spent <= most", name="run_within_its_cap"),
+    Index("runs_of_key", "key", "created_at"),
 )
 
 usage_days = Table(
@@ -330,12 +350,16 @@ admin_keys = Table(
     _time("revoked_at", nullable=True),
 )
 
-engine_counters = Table(
-    "engine_counters",  # what the engines themselves counted: never used to charge, only to compare
+engine_requests = Table(
+    "engine_requests",  # what the engines themselves counted, by request: never used to charge, only to compare
     metadata,
-    Column("worker", Text, primary_key=True),
-    Column("model", Text, primary_key=True),
+    Column("worker", Text, primary_key=True),  # one life of one worker
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # of the requests that ended in it
+    Column("reservation", BigInteger, nullable=False),
+    Column("request_id", Text, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
     _time("noted_at"),
+    Index("engine_requests_noted", "noted_at"),
 )

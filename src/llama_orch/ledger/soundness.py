@@ -46,14 +46,16 @@ def count(number: int, most: int = MOST_TOKENS) -> int:
 
 def check_order(order: Order) -> None:
     """Raises BadRequest for an order that no database could hold, or whose numbers make no sense."""
-    checked(order.request_id, "/request_id")
-    checked(order.account, "/account")
-    checked(order.key, "/key")
-    checked(order.model, "/model")
+    if not storable(f"{order.request_id}{order.account}{order.key}{order.model}"):  # all at once: it is asked of each
+        checked(order.request_id, "/request_id")
+        checked(order.account, "/account")
+        checked(order.key, "/key")
+        checked(order.model, "/model")
     if order.idempotency is not None:
         checked(order.idempotency[0], "/idempotency_key")
     wanted = 0 if order.wanted_tokens is None else order.wanted_tokens
-    if not (0 <= order.prompt_tokens <= MOST_TOKENS and 0 <= order.gpu_microseconds <= MOST_MICROSECONDS):
+    times = order.gpu_microseconds, order.gpu_token_microseconds, order.gpu_most_microseconds
+    if not (0 <= order.prompt_tokens <= MOST_TOKENS and 0 <= min(times) <= max(times) <= MOST_MICROSECONDS):
         raise BadRequest("the prompt's bound is no number of tokens", param="/prompt_tokens")
     if not 0 <= wanted <= MOST_TOKENS:
         raise BadRequest(f"max_tokens is from 0 to {MOST_TOKENS}", param="/max_tokens")

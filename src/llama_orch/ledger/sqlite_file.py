@@ -20,20 +20,23 @@ _PRAGMAS = (
 )
 
 
-def prepare(connection: sqlite3.Connection) -> None:
-    """Gives a new connection our settings. Raises sqlite3.OperationalError when the file stays locked."""
-    connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
-    _switch_to_wal(connection)
+def prepare(connection: sqlite3.Connection, patience: float = BUSY_SECONDS) -> None:
+    """Gives a new connection our settings. Raises sqlite3.OperationalError when the file stays locked.
+
+    `patience` seconds are waited for a lock, now and later.
+    """
+    connection.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
+    _switch_to_wal(connection, patience)
     for pragma in _PRAGMAS:
         connection.execute(pragma)
 
 
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
+def _switch_to_wal(connection: sqlite3.Connection, patience: float) -> None:
     """Waits for its turn: the busy time-out does not hold for a change of the journal's mode.
 
     Source: https://sqlite.org/c3ref/busy_handler.html (where waiting could be a deadlock, SQLITE_BUSY comes at once).
     """
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + patience
     while True:
         try:
             connection.execute(_WAL)

@@ -26,6 +26,8 @@ from llama_orch_utils.errors import ConfigError
 
 MOST_ROWS = 32
 """In one statement: 19 columns each, and SQLite takes 32,766 values."""
+_PREPARED = 256
+"""Statements that a connection keeps: four tables take their rows in texts of 1 to MOST_ROWS of them, 10 KiB each."""
 
 
 class SqliteStore:
@@ -39,7 +41,7 @@ class SqliteStore:
         try:
             self._turn = os.open(f"{path}-turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, cached_statements=256
+                path, isolation_level=None, check_same_thread=False, cached_statements=_PREPARED
             )
             prepare(self._connection)
             self._connection.execute("PRAGMA busy_timeout=1500")
@@ -92,18 +94,15 @@ class SqliteStore:
         fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     def _write(self, write: Write, rows: Sequence[Row]) -> int:
-        """How many rows were met. Many in one call: each call gives Python's lock to the event loop and waits for it.
-
-        They come by powers of two, so that few statements have to be prepared.
-        """
+        """How many rows were met. Many in one call, for each gives Python's lock to the event loop and waits for it."""
         if not write.part:
             return self._connection.executemany(write.sqlite, rows).rowcount
         met = at = 0
         while at < len(rows):
-            count = min(MOST_ROWS, 1 << (len(rows) - at).bit_length() - 1)
-            values = list(itertools.chain.from_iterable(rows[at : at + count]))
-            met += self._connection.execute(for_rows(write, count), values).rowcount
-            at += count
+            some = rows[at : at + MOST_ROWS]
+            values = list(itertools.chain.from_iterable(some))
+            met += self._connection.execute(for_rows(write, len(some)), values).rowcount
+            at += MOST_ROWS
         return met
 
     def rollback(self) -> None:

@@ -11,7 +11,7 @@ import functools
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Write:
     """One statement for many rows. `exact`: each row must meet exactly one row of the table.
 
@@ -41,7 +41,7 @@ def read(sql: str) -> tuple[str, bytes]:
 
 LOCK = b"SELECT id FROM accounts WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 OWNERS = read("SELECT id, account, key FROM reservations WHERE id {ids}")
-ACCOUNTS = read("SELECT id, paused FROM accounts WHERE id {ids}")
+ACCOUNTS = read("SELECT id, paused, fee_stops_at FROM accounts WHERE id {ids}")
 GRANTS = read(
     "SELECT account, id, remaining, priority, granted_at, expires_at, scope FROM grants"
     " WHERE account {ids} AND expired_at IS NULL"
@@ -66,13 +66,14 @@ PRICES = read(
 NEXT_PRICE = read("SELECT MIN(starts_at) FROM prices WHERE starts_at > {value}")
 RESERVATIONS = read(
     "SELECT r.id, r.request_id, r.account, r.key, r.model, r.kind, r.prompt_tokens, r.max_tokens, r.amount, r.parts,"
-    f" r.created_at, r.lease_until, r.checkpoint, r.idempotency, {PRICE_COLUMNS}"
+    f" r.created_at, r.lease_until, r.checkpoint, r.idempotency, {PRICE_COLUMNS}, r.run"
     " FROM reservations r JOIN prices p ON p.id = r.price WHERE r.id {ids}"
 )
 ENDED = read(
     "SELECT reservation, cost, prompt_tokens, cached_tokens, output_tokens, embedding_tokens, gpu_microseconds,"
     " partial, settled_at FROM usage WHERE reservation {ids}"
 )
+RUNS = read("SELECT id, key, account, most, spent, expires_at, ended_at IS NOT NULL FROM runs WHERE id {ids}")
 CLAIMS = read(
     "SELECT i.account, i.key, i.digest, i.expires_at, i.reservation, i.status IS NOT NULL, u.reservation IS NOT NULL"
     " FROM idempotency i LEFT JOIN usage u ON u.reservation = i.reservation"
@@ -147,6 +148,19 @@ WRITES = (
     ),
     _update("closed", "grants", "expired_at = {at}", {"at": _REAL, "id": _TEXT}),
     _insert(
+        "begun", "runs",
+        {"id": _TEXT, "key": _TEXT, "account": _TEXT, "applet": _TEXT, "most": _BIG, "created_at": _REAL,
+         "expires_at": _REAL},
+    ),
+    Write(
+        "runs",
+        "UPDATE runs SET spent = spent + ? WHERE id = ?",
+        b"UPDATE runs AS t SET spent = t.spent + v.change"
+        b" FROM unnest(%s::int8[], %s::text[]) AS v(change, id) WHERE t.id = v.id",
+        exact=True,
+    ),
+    _update("over", "runs", "ended_at = {at}", {"at": _REAL, "id": _TEXT}),
+    _insert(
         "journal", "journal",
         {"at": _REAL, "kind": _TEXT, "account": _TEXT, "source": _TEXT, "target": _TEXT, "amount": _BIG,
          "reservation": _BIG, "price": _BIG, "reason": _TEXT, "actor": _TEXT},
@@ -155,7 +169,7 @@ WRITES = (
         "opened", "reservations",
         {"id": _BIG, "request_id": _TEXT, "account": _TEXT, "key": _TEXT, "model": _TEXT, "price": _BIG, "kind": _TEXT,
          "prompt_tokens": _BIG, "max_tokens": _BIG, "amount": _BIG, "parts": _TEXT, "created_at": _REAL,
-         "lease_until": _REAL, "checkpoint": _TEXT, "idempotency": _TEXT},
+         "lease_until": _REAL, "checkpoint": _TEXT, "idempotency": _TEXT, "run": _TEXT},
     ),
     Write(
         "ended",
@@ -168,7 +182,7 @@ WRITES = (
         "usage", "usage",
         {"reservation": _BIG, "request_id": _TEXT, "account": _TEXT, "key": _TEXT, "model": _TEXT, "price": _BIG,
          "kind": _TEXT, "ending": _TEXT, "outcome": _TEXT, "created_at": _REAL, "settled_at": _REAL, "amount": _BIG,
-         "cost": _BIG, **_TOKENS, "partial": _INT},
+         "cost": _BIG, **_TOKENS, "partial": _INT, "run": _TEXT},
     ),
     _insert(
         "days", "usage_days",
@@ -202,10 +216,15 @@ WRITES = (
         b"DELETE FROM idempotency WHERE expires_at <= ANY(%s::float8[])",
     ),
     _insert(
-        "engines", "engine_counters",
-        {"worker": _TEXT, "model": _TEXT, "prompt_tokens": _BIG, "output_tokens": _BIG, "noted_at": _REAL},
-        " ON CONFLICT (worker, model) DO UPDATE SET prompt_tokens = excluded.prompt_tokens,"
-        " output_tokens = excluded.output_tokens, noted_at = excluded.noted_at",
+        "engines", "engine_requests",
+        {"worker": _TEXT, "number": _BIG, "reservation": _BIG, "request_id": _TEXT, "prompt_tokens": _BIG,
+         "output_tokens": _BIG, "outcome": _TEXT, "noted_at": _REAL},
+        " ON CONFLICT (worker, number) DO NOTHING",
+    ),
+    Write(
+        "uncounted",
+        "DELETE FROM engine_requests WHERE noted_at <= ?",
+        b"DELETE FROM engine_requests WHERE noted_at <= ANY(%s::float8[])",
     ),
 )  # fmt: skip
 """In the order in which a batch executes them."""

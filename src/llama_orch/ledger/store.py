@@ -23,6 +23,7 @@ class Wanted:
     models: set[str] = field(default_factory=set[str])
     reservations: set[int] = field(default_factory=set[int])
     claims: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    runs: set[str] = field(default_factory=set[str])
     numbers: int = 0
     running: bool = False
 
@@ -75,6 +76,9 @@ def rows_of(changes: Changes) -> dict[str, Sequence[Row]]:
         "renewed": (changes.renewed[number] for number in sorted(changes.renewed)),
         "accounts": ((changes.balance.get(name, 0), changes.reserved.get(name, 0), name) for name in touched),
         "grants": ((change, grant) for grant, change in sorted(changes.grants.items()) if change),
+        "begun": changes.begun,
+        "runs": ((change, run) for run, change in sorted(changes.runs.items()) if change),
+        "over": changes.over,
         "closed": changes.closed,
         "journal": changes.journal,
         "opened": changes.opened.values(),
@@ -91,5 +95,6 @@ def rows_of(changes: Changes) -> dict[str, Sequence[Row]]:
         "answered": changes.answered,
         "forgotten": changes.forgotten,
         "engines": {row[:2]: row for row in changes.engines}.values(),
+        "uncounted": changes.uncounted,
     }  # fmt: skip
     return {name: list(some) for name, some in rows.items() if some}

@@ -20,8 +20,8 @@ from llama_orch_utils.errors import OrchError
 MOST = 512
 """Operations in one transaction: with so many it takes no more."""
 
-PATIENCE = 1.7
-"""Seconds until a caller is told that the ledger is away (its promise is 2)."""
+PATIENCE = 1.5
+"""Seconds until a caller is told that the ledger is away (its promise is 2, and a busy machine takes some of that)."""
 
 _GLANCE = 0.1
 

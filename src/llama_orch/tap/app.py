@@ -5,9 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+import tempfile
 import time
+from functools import cache
+from pathlib import Path
 
-from llama_orch.tap import routes
+from llama_orch.tap import nearby, routes
 from llama_orch.tap.body import Intake
 from llama_orch.tap.call import Call, ClientGone, Receive, Scope, Send
 from llama_orch.tap.cors import Cors
@@ -17,7 +22,7 @@ from llama_orch.tap.routes import TapRoute
 from llama_orch.tap.tap import Tap
 from llama_orch.wire import envelope
 from llama_orch.wire.routes import load as load_dialect
-from llama_orch_utils.errors import OrchError, RequestError
+from llama_orch_utils.errors import AppletError, ConfigError, OrchError, RequestError
 
 log = logging.getLogger("llama_orch.tap")
 
@@ -26,6 +31,10 @@ _ERROR, _NOT_FOUND = 400, 404
 _LINGER = 1.0
 _FORMS = {"/v1/messages": "llama_orch.wire.messages:DIALECT", "/api/": "llama_orch.wire.ollama_chat:DIALECT"}
 """The dialect in which an error is said where no route is known, by how the path begins."""
+_WITHIN = {
+    "ledger_away": "the ledger does not answer",
+    "ledger_damaged": "the ledger refuses what has to be written",
+}
 
 
 class App:
@@ -94,7 +103,7 @@ class App:
             gate = self._gate
             call.client = gate.check_key(call) if gate.authority is None else await gate.identify(call)
         if call.route is None:
-            raise RequestError(f"there is no {call.path[:100]} here", code="unknown_path", status=404)
+            raise nearby.refusal(call.path, self._tap.routes)
         if call.route.method != method and (method, call.route.method) != ("HEAD", "GET"):
             call.fixed.append((b"allow", _methods(found)))
             words = _methods(found).decode()
@@ -114,12 +123,37 @@ class App:
             if connection is not None and not call.finished:
                 connection.transport.abort()
             return
+        error = _outward(call, error)
         error.request_id = error.request_id or call.id
         headers = envelope.headers(error)
         heard = connection is None or await connection.heard_all(_LINGER)
         if not heard or error.code == "malformed_http":
             headers.append((b"connection", b"close"))
         await call.reply(error.status, _rendered(call, error), headers)
+
+
+def _outward(call: Call, error: OrchError) -> OrchError:
+    """What ails the server itself names its files and machines: the log tells, a client hears that it is so."""
+    operators = call.route is not None and (call.route.operator or call.path.startswith("/admin/"))
+    applets = isinstance(error, AppletError) and _names_a_place(error.message)
+    if operators or not (applets or isinstance(error, ConfigError) or error.code in _WITHIN):
+        return error
+    log.error("%s: %s%s", call.id, error.message, f" ({error.hint})" if error.hint else "")
+    words = "the applet failed" if applets else _WITHIN.get(error.code, "the server is not set up as it must be")
+    return OrchError(words, code=error.code, status=error.status, hint="its operator finds the reason in its log")
+
+
+def _names_a_place(words: str) -> bool:
+    return any(place in words for place in _places())
+
+
+@cache
+def _places() -> tuple[str, ...]:
+    """Where programs and their files lie on this machine: an applet's traceback may name them."""
+    from llama_orch_utils.config import paths
+
+    found = (Path.home(), sys.prefix, sys.base_prefix, tempfile.gettempdir(), paths.data_dir(), paths.cache_dir())
+    return tuple(f"{each}{os.sep}" for each in found if len(str(each)) > 1)
 
 
 def _is_inquiry(call: Call) -> bool:

@@ -54,19 +54,20 @@ class LedgerAuthority:
 
     def __init__(self, ledger: Ledger, *, clock: Callable[[], float] = time.time) -> None:
         self._ledger, self._clock = ledger, clock
-        self._known: OrderedDict[str, tuple[float, KeyRecord]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, Client]] = OrderedDict()
 
     async def client(self, given: bytes, host: str, *, fresh: bool = True) -> Client:
         """As `Authority.client`."""
         found = token.split(given)
-        record = None if found is None else await self._record(found[0], fresh=fresh)
+        client = None if found is None else await self._known_as(found[0], fresh=fresh)
+        record = None if client is None else client.record
         digest = _NOBODY if found is None else found[1]
         known = _NOBODY if record is None else record.digest
         right = hmac.compare_digest(digest, known)
-        if record is None or not right:
+        if client is None or record is None or not right:
             raise NotAuthorised("the key is wrong", hint="send the key that orch tap key add showed once")
         self._check(record, host)
-        return Client(record.id, account=record.account, record=record)
+        return client
 
     async def operator(self, given: bytes, host: str) -> Client:  # noqa: ARG002 - an operator may come from anywhere
         """As `Authority.operator`."""
@@ -76,7 +77,7 @@ class LedgerAuthority:
             raise NotAuthorised("this is for the operator's keys", hint="send the key that orch tap init showed once")
         return Client("operator")
 
-    async def _record(self, key: str, *, fresh: bool) -> KeyRecord | None:
+    async def _known_as(self, key: str, *, fresh: bool) -> Client | None:
         known = self._known.get(key)
         if not fresh and known is not None and time.monotonic() - known[0] < _REMEMBERED:
             return known[1]
@@ -84,10 +85,11 @@ class LedgerAuthority:
         if record is None:
             self._known.pop(key, None)
             return None
-        self._known[key] = time.monotonic(), record
+        client = Client(record.id, account=record.account, record=record)
+        self._known[key] = time.monotonic(), client
         if len(self._known) > _MOST:
             self._known.popitem(last=False)
-        return record
+        return client
 
     def _check(self, record: KeyRecord, host: str) -> None:
         """What only the holder of the right secret is told."""

@@ -15,6 +15,7 @@ _SLOWEST = 16 * 1024
 _PATIENCE = 60.0
 _LINGER = 2.0
 _DIGITS = 18
+_JSON = b"application/json"
 _FORM = b"application/x-www-form-urlencoded"
 
 
@@ -109,9 +110,11 @@ class Intake:
         raise self._refusal
 
     def _check_type(self) -> None:
-        kind = self._headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
+        kind = self._headers.get(b"content-type", _JSON)
+        if kind != _JSON:
+            kind = kind.split(b";")[0].strip().lower()
         # A browser cannot send application/json to another origin without asking first; a form it can.
-        if kind != b"application/json" and not (self._forms and kind == _FORM):
+        if kind != _JSON and not (self._forms and kind == _FORM):
             raise BadRequest(
                 "the content type must be application/json",
                 hint="send the header Content-Type: application/json",

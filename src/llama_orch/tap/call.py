@@ -26,8 +26,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
-CONNECTION = "llama_orch.connection"
-"""Where a request's scope holds its connection."""
+CONNECTION, TASK = "llama_orch.connection", "llama_orch.task"
+"""Where a request's scope holds its connection, and until its call is made the task that answers it.
+
+(To ask asyncio for the current task takes a system call.)
+"""
 JSON = (b"content-type", b"application/json")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
@@ -49,7 +52,7 @@ class Client:
     """Who asks: the id of its key, the address it comes from, and the name that it gave itself (`x-orch-client`).
 
     Clients take turns in every queue: by address and name, or in a gateway with accounts by `account` alone (another
-    key would be a second turn). `record` is the key as the ledger has it.
+    key would be a second turn). `record` is the key as the ledger has it, `run` the applet's run that asks with it.
     """
 
     key: str = field(default="", compare=False)
@@ -57,11 +60,15 @@ class Client:
     name: str = ""
     account: str = ""
     record: KeyRecord | None = field(default=None, compare=False, repr=False)
+    run: str = field(default="", compare=False)
 
     @property
     def owner(self) -> str:
         """Whose stored things it may see."""
-        return self.account or self.key
+        return self.run or self.account or self.key
+
+
+_NOBODY = Client()
 
 
 class ClientGone(Exception):  # noqa: N818 - nothing failed: it is how a request without a client ends
@@ -86,7 +93,7 @@ class Call:
         self.fixed: list[tuple[bytes, bytes]] = [(b"x-orch-request-id", self.id.encode())]
         self.route: TapRoute | None = None
         self.argument = ""
-        self.client = Client()
+        self.client = _NOBODY
         self.status = 0
         self.finished = False
         self.gone = False
@@ -97,7 +104,7 @@ class Call:
         self.given: bytes | None = None
         self.handed_on = False
         self.idempotency: tuple[str, bytes] | None = None
-        self.task = asyncio.current_task()
+        self.task: asyncio.Task[None] | None = scope.pop(TASK, None)
         self._receive, self._send = receive, send
 
     @property

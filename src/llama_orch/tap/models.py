@@ -26,7 +26,7 @@ async def listing(tap: Tap, call: Call) -> None:
         data = [entry(model) for model in tap.fleet.models()]
     found = {
         "object": "list",
-        "data": data,
+        "data": [_told(each, call) for each in data],
         "has_more": False,
         "first_id": data[0]["id"] if data else None,
         "last_id": data[-1]["id"] if data else None,
@@ -37,12 +37,19 @@ async def listing(tap: Tap, call: Call) -> None:
 async def one(tap: Tap, call: Call) -> None:
     """One of them; 404 `model_not_found` with near misses for any other name."""
     if tap.routing is not None:
-        from llama_orch.tap.routing.listing import entry_of
+        from llama_orch.tap.routing.listing import entry_for
 
-        found = await entry_of(tap, tap.routing.find(call.argument))
+        found = await entry_for(tap, call.client, call.argument)
     else:
         found = entry(tap.fleet.find(call.argument))
-    await call.reply(_OK, json.dumps(found).encode())
+    await call.reply(_OK, json.dumps(_told(found, call)).encode())
+
+
+def _told(found: dict[str, object], call: Call) -> dict[str, object]:
+    """With what Anthropic's client reads; its `capabilities` are an object of its own, so that it gets none."""
+    context = found["context_length"]
+    found |= {"lifecycle": "active", "max_input_tokens": context, "max_tokens": context}
+    return found | {"capabilities": None} if b"anthropic-version" in call.headers else found
 
 
 def entry(model: FleetModel) -> dict[str, object]:

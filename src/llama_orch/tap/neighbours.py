@@ -66,7 +66,7 @@ class Neighbours:
 
     async def ask(self, call: Call) -> bool:
         """Whether another process has answered. Raises EngineFailed where it broke off."""
-        if is_near(call):  # it has been handed on once already
+        if is_near(call) or call.client.run:  # it has been handed on once already; what a run stores is here
             return False
         for place in sorted(self._place.parent.glob(f"*{_SUFFIX}")):
             if place != self._place and await self._asked(call, place):

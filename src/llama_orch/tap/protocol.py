@@ -15,8 +15,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from llama_orch.tap import framing
-from llama_orch.tap.call import CONNECTION, Call
-from llama_orch.tap.cork import Cork
+from llama_orch.tap.call import TASK, Call
+from llama_orch.tap.cycle import begun
 from llama_orch.tap.settings import ServeOptions
 from llama_orch_utils.errors import EngineFailed, OrchError
 
@@ -31,9 +31,11 @@ class Connection(HttpToolsProtocol):
     def __init__(self, config: Any, *args: Any, **named: Any) -> None:
         super().__init__(config, *args, **named)
         self._options: ServeOptions = config.options
+        self._app: Any = config.loaded_app
         self.calls: set[Call] = set()
         self._head_since: float | None = None
         self._head_bytes = 0
+        self._idle_since: float | None = None
         self._stuck_since: float | None = None
         self._last_words: bytes | None = None
         self._half_closed = False
@@ -59,7 +61,7 @@ class Connection(HttpToolsProtocol):
         if self._head_since is None and (cycle is None or not cycle.more_body):
             self._head_since = time.monotonic()
         self._head_bytes += len(data)
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -85,8 +87,9 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        super().on_message_begin()
-        self.scope[CONNECTION] = self  # pyright: ignore[reportGeneralTypeIssues]
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
         """A request's head is whole."""
@@ -101,15 +104,28 @@ class Connection(HttpToolsProtocol):
         ):
             raise ValueError("too many headers, too long a target, or too many requests at once")
         self._head_since, self._head_bytes = None, 0
-        super().on_headers_complete()
-        self.cycle.transport = Cork(self.transport, self.loop)  # pyright: ignore[reportAttributeAccessIssue]
+        before, self.cycle = self._current(), begun(self)
+        if before is None or before.response_complete:
+            self._start(self.cycle)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self._app))
+
+    def _start(self, cycle: RequestResponseCycle) -> None:
+        task = self.loop.create_task(cycle.run_asgi(self._app))
+        cycle.scope[TASK] = task  # pyright: ignore[reportGeneralTypeIssues]
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def on_response_complete(self) -> None:
         """An answer has been sent."""
-        more = bool(self.pipeline)  # the next one of them is begun by uvicorn now
-        super().on_response_complete()
-        if more:
+        if self.transport.is_closing():
             return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start(self.pipeline.pop()[0])
+            return
+        self._idle_since = time.monotonic()  # `tick` looks at it: no answer needs a timer of its own
         if self._last_words is not None:
             self._write_last()
         elif self._half_closed:
@@ -158,6 +174,8 @@ class Connection(HttpToolsProtocol):
                 self._say(framing.late_head())
         elif self.calls and self.flow.read_paused and self._hung_up():
             self.transport.abort()
+        elif self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
 
     def _hung_up(self) -> bool:
         """Whether the client has closed while nothing is read from it."""

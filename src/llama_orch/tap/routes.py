@@ -93,15 +93,17 @@ class Routes:
     def matching(self, path: str) -> tuple[TapRoute, ...]:
         """All routes of `path`, whatever their method; none for an unknown path.
 
-        An exact path beats a pattern, and the first pattern of a method the later ones.
+        An exact path beats a pattern, one that goes on after its `*` beats one that ends there (a stored response's
+        `…/cancel` is no id), and the first pattern of a method the later ones.
         """
         exact = self._exact.get(path)
         if exact is not None:
             return exact
+        fitting = [route for route in self._patterns if _fits(route.path, path)]
+        closer = [route for route in fitting if not route.path.endswith("*")]
         found: dict[str, TapRoute] = {}
-        for route in self._patterns:
-            if _fits(route.path, path):
-                found.setdefault(route.method, route)
+        for route in closer or fitting:
+            found.setdefault(route.method, route)
         return tuple(found.values())
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,9 +72,13 @@ class ServeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The gateway serves: at `url`, with `key` (None: none is needed), the `models` that are loaded."""
+    """The gateway serves: at `url`, with `key` (None: none is needed), the `models` that are loaded.
+
+    `failed` are those that it was to serve and cannot, with the reason.
+    """
 
     url: str
     key: Secret | None
     models: tuple[str, ...]
     pid: int
+    failed: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from llama_orch.tap.call import Call
+from llama_orch.tap.standing import failed
 
 if TYPE_CHECKING:
     from llama_orch.tap.tap import Tap
@@ -23,5 +24,8 @@ async def health(tap: Tap, call: Call) -> None:
 
 
 async def ready(tap: Tap, call: Call) -> None:
-    """The same, by the name that orchestrators use."""
-    await health(tap, call)
+    """The same by the name that orchestrators use, and which models cannot be asked for although it serves."""
+    status = _OK if tap.phase == "ready" else _UNAVAILABLE
+    headers = [] if status == _OK else [(b"retry-after", b"2")]
+    found = {"status": _WORDS[tap.phase], "failed": failed(tap)}
+    await call.reply(status, json.dumps(found, ensure_ascii=False).encode(), headers)

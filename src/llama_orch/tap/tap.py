@@ -73,4 +73,4 @@ class Tap:
         self.pool.close()
         await self.responses.close()
         if self.applets is not None:
-            self.applets.close()
+            await self.applets.close()

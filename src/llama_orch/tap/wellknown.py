@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`GET /.well-known/llama-orch`: what this tap is, for `orch target add` and anybody else. Needs no key.
 
-`{"version": 1, "mode", "name", "terms", "currency", "api", "dialects", "models": [{"id", "context", "capabilities",
-"pricing"}]}`. `pricing` is micro-euros per 1M tokens (and per GPU-second), or null where nobody can ask yet.
+`{"version": 1, "mode", "name", "terms", "currency", "api", "dialects", "models": [{"id", "state", "context",
+"capabilities", "pricing"}]}`. `state` is as in `GET /v1/models`, `pricing` micro-euros per 1M
+tokens (and per GPU-second), or null where nobody can ask yet.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from llama_orch.tap.admin.beside import beside
 from llama_orch.tap.admin.keys import books_of
+from llama_orch.tap.standing import standing
 
 if TYPE_CHECKING:
     from llama_orch.ledger.books.prices import PriceVersion
@@ -81,10 +83,16 @@ def _model(tap: Tap, model: TapModel, prices: dict[str, PriceVersion], currency:
     context = model.context or (None if here is None else here.context or here.context_train)
     return {
         "id": model.name,
+        "state": _state(tap, model),
         "context": context,
         "capabilities": list(model.capabilities or (() if here is None else here.capabilities)),
         "pricing": pricing(prices.get(model.name) or prices.get("*"), currency),
     }
+
+
+def _state(tap: Tap, model: TapModel) -> str:
+    routed = None if tap.routing is None else next((each for each in tap.routing.all() if each.spec is model), None)
+    return standing(model, tap.fleet.models()) if routed is None else routed.standing(tap.fleet.models())
 
 
 def _dialects() -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from llama_orch.ledger import granting
 from llama_orch.ledger.books import outbox
@@ -42,33 +42,80 @@ def scan(book: Book, watch: Watch) -> int:
         return _low(connection, watch, now) + _ending(connection, watch, now)
 
 
-def month_fee(book: Book, amount: int, url: str | None, unpaid: set[str] | None = None) -> int:
-    """Charges this month's fee to every account that has not paid it; how many paid now.
+def month_fee(
+    book: Book, amount: int, url: str | None, unpaid: set[str] | None = None, *, grace_days: float = 7
+) -> int:
+    """Charges this month's fee to every account that has not paid it; how many fees were paid now.
 
     An account whose balance does not cover it is tried again at the next call, put into `unpaid`, and the operator is
-    told by the webhook.
+    told by the webhook. `grace_days` after it was first found so, the account pauses (the ledger admits no request)
+    until it has paid that month's fee and this month's; the months between, in which it was paused, cost nothing.
     """
     now = book.clock()
-    month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
     with book.reading() as connection:
-        owing = list(connection.execute(select(accounts.c.id).where(accounts.c.created_at <= now)).scalars())
-        paid = _paid(connection, month)
+        rows = connection.execute(select(accounts.c.id, accounts.c.fee_since).where(accounts.c.created_at <= now))
+        owing = {str(account): list(dict.fromkeys((_month(since or now), _month(now)))) for account, since in rows}
+        paid = {month: _paid(connection, month) for month in {each for months in owing.values() for each in months}}
     charged = 0
-    for account in owing:
-        if account in paid:
-            continue
-        try:
-            with book.writing() as connection:
-                granting.charge(connection, account, amount, id=f"fee:{account}:{month}", reason="fee:month", now=now)
+    for account, months in owing.items():
+        for month in months:
+            if account in paid[month]:
+                continue
+            if not _charged(book, account, month, amount, url, grace_days):
+                if unpaid is not None:
+                    unpaid.add(account)
+                break
             charged += 1
-        except InsufficientCredits as error:
-            if unpaid is not None:
-                unpaid.add(account)
-            if url is not None:
-                data = {"account": account, "month": month, "fee": amount, "balance": error.balance}
-                with book.writing() as connection:
-                    outbox.put(connection, "fee.unpaid", account, f"fee:{account}:{month}", url, data, now)
     return charged
+
+
+def no_fee(book: Book) -> None:
+    """There is no month fee: nobody owes one, and nobody pauses for one."""
+    with book.reading() as connection:
+        owing = connection.execute(select(accounts.c.id).where(accounts.c.fee_since.is_not(None))).first()
+    if owing is not None:
+        with book.writing() as connection:
+            connection.execute(update(accounts).values(fee_since=None, fee_stops_at=None))
+
+
+def _charged(book: Book, account: str, month: str, amount: int, url: str | None, grace_days: float) -> bool:
+    """Whether the account has paid that month's fee now; what it owes is written down where it has not."""
+    now = book.clock()
+    name = f"fee:{account}:{month}"
+    try:
+        with book.writing() as connection:
+            granting.charge(connection, account, amount, id=name, reason="fee:month", now=now)
+            if month == _month(now):  # the last one that it owes
+                _owes(connection, account, None, None)
+    except InsufficientCredits as error:
+        with book.writing() as connection:
+            stops = _stops_at(connection, account, now, grace_days)
+            data = {"account": account, "month": month, "fee": amount, "balance": error.balance, "pauses_at": stops}
+            if url is not None:
+                outbox.put(connection, "fee.unpaid", account, name, url, data, now)
+            if url is not None and stops <= now:
+                outbox.put(connection, "fee.paused", account, f"paused:{name}", url, data, now)
+        return False
+    return True
+
+
+def _stops_at(connection: Connection, account: str, now: float, grace_days: float) -> float:
+    """When the account pauses: told once, and kept."""
+    row = connection.execute(select(accounts.c.fee_stops_at).where(accounts.c.id == account)).scalar_one()
+    if row is not None:
+        return float(row)
+    stops = now + grace_days * _DAY
+    _owes(connection, account, now, stops)
+    return stops
+
+
+def _owes(connection: Connection, account: str, since: float | None, stops: float | None) -> None:
+    changed = update(accounts).where(accounts.c.id == account).values(fee_since=since, fee_stops_at=stops)
+    connection.execute(changed)
+
+
+def _month(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m")
 
 
 def _paid(connection: Connection, month: str) -> set[str | None]:

@@ -16,6 +16,8 @@ from typing import Literal
 PREFIX = "sk-orch-"
 CLIENT: Literal["k"] = "k"
 ADMIN: Literal["a"] = "a"
+RUN: Literal["r"] = "r"
+"""Of an applet's run: `split` finds nothing in it, only the process that made it takes it."""
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _ID_LETTERS = 15
 _SECRET_BYTES = 32
@@ -35,8 +37,8 @@ class Token:
         return f"Token({self.id!r})"
 
 
-def issue(kind: Literal["k", "a"] = CLIENT) -> Token:
-    """A new key for a client (k) or for the admin API (a)."""
+def issue(kind: Literal["k", "a", "r"] = CLIENT) -> Token:
+    """A new key for a client (k), for the admin API (a), or for an applet's run (r)."""
     identity = kind + "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LETTERS))
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     return Token(identity, f"{PREFIX}{identity}-{secret}", digest(secret.encode()))

@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from llama_orch.ledger.check import grants, requests, sums
+from llama_orch.ledger.check import engines, grants, requests, runs, sums
 from llama_orch.ledger.check.guards import guards
 from llama_orch.ledger.check.rule import Finding, Rule
 from llama_orch.ledger.database import open_database, reading
 from llama_orch.ledger.opening import connector
 
-RULES: tuple[Rule, ...] = (*grants.RULES, *requests.RULES, *sums.RULES)
+RULES: tuple[Rule, ...] = (*grants.RULES, *requests.RULES, *runs.RULES, *sums.RULES, *engines.RULES)
 MOST = 100
 """Findings of one rule, at most."""
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DatabaseError
 from llama_orch.ledger.check.rule import Finding
 from llama_orch.ledger.schema import metadata
 
-GUARDED = ("accounts", "grants", "journal", "prices", "usage")
+GUARDED = ("accounts", "grants", "journal", "prices", "runs", "usage")
 
 _TRIGGERS = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",

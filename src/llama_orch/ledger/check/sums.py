@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # ruff: noqa: S608 - the text is put together from this house's own words; values are parameters
-"""The sums that are kept (by day, by key) against the records they sum up, and the engines' own counters."""
+"""The sums that are kept (by day, by key) against the records they sum up."""
 
 from __future__ import annotations
 
@@ -81,17 +81,6 @@ RULES = (
             UNION ALL SELECT key, created_at, amount FROM reservations) t
             ON t.key = s.key AND t.created_at >= s.day * 86400.0 AND t.created_at < (s.day + 1) * 86400.0
         GROUP BY s.key, s.day_spent HAVING s.day_spent <> COALESCE(SUM(t.amount), 0)
-        """,
-    ),
-    Rule(
-        "engine_tokens",
-        "the engines counted other output tokens than were settled or are running",
-        """
-        SELECT e.model, e.counted, COALESCE(u.settled, 0) FROM (
-            SELECT model, SUM(output_tokens) AS counted FROM engine_counters GROUP BY model) e
-        LEFT JOIN (SELECT model, SUM(output_tokens) AS settled FROM usage GROUP BY model) u ON u.model = e.model
-        LEFT JOIN (SELECT model, SUM(max_tokens) AS open FROM reservations GROUP BY model) r ON r.model = e.model
-        WHERE e.counted < COALESCE(u.settled, 0) OR e.counted > COALESCE(u.settled, 0) + COALESCE(r.open, 0)
         """,
     ),
 )

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The access log: one JSON object a line. Who asked for what, how it ended, what it cost; never a prompt or an answer.
 
-Each line is one write to a file opened for appending, so that several processes share it.
+What ends in one round of the event loop is one write to a file opened for appending, so that several processes share
+it: a line is never torn, and there a moment after its answer.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import json
 import os
 import time
@@ -16,7 +20,14 @@ if TYPE_CHECKING:
     from llama_orch.tap.call import Call
 
 _LONGEST_PATH = 200
-_ENCODE = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+# Put together from texts that come again and again: an encoder takes four times as long, 10 µs more. A
+# request's id is made of letters that need no quoting (`call`).
+_WHO = '{"time":%.3f,"request_id":"%s","method":%s,"path":%s,"status":%d,"account":%s,"key":%s,"milliseconds":%.3f'
+_WHAT = (
+    ',"model":%s,"outcome":%s,"prompt_tokens":%d,"cached_tokens":%d,"output_tokens":%d,"cost":%s,"reserved":%d,'
+    '"reservation":%s,"admit_milliseconds":%.3f,"queue_milliseconds":%.3f,"first_token_milliseconds":%.3f'
+)
 
 
 class AccessLog:
@@ -25,6 +36,7 @@ class AccessLog:
     def __init__(self, place: Path | None) -> None:
         self._place = place
         self._descriptor: int | None = None
+        self._lines: list[str] = []
         self.reopen()
 
     def reopen(self) -> None:
@@ -46,6 +58,7 @@ class AccessLog:
 
     def close(self) -> None:
         """No more lines."""
+        self._flush()
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None
@@ -54,39 +67,39 @@ class AccessLog:
         """The line of one request that took `seconds`. A full disk ends no answer: the line is dropped."""
         if self._descriptor is None:
             return
-        line = _ENCODE(_line(call, seconds)).encode() + b"\n"
-        try:
-            os.write(self._descriptor, line)
-        except OSError:
-            return
+        if not self._lines:  # a batch of settlements ends many requests in one round of the event loop
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._lines.append(_line(call, seconds))
+
+    def _flush(self) -> None:
+        lines, self._lines = self._lines, []
+        if lines and self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._descriptor, "\n".join((*lines, "")).encode())
 
 
-def _line(call: Call, seconds: float) -> dict[str, object]:
+def _line(call: Call, seconds: float) -> str:
     client, entry = call.client, call.entry
-    found: dict[str, object] = {
-        "time": round(time.time(), 3),
-        "request_id": call.id,
-        "method": call.scope["method"],
-        "path": call.path[:_LONGEST_PATH],
-        "status": call.status,
-        "account": client.account or None,
-        "key": client.key or None,
-        "milliseconds": round(seconds * 1e3, 3),
-    }
+    method, path = _json(call.scope["method"]), _json(call.path[:_LONGEST_PATH])
+    account, key = _json(client.account or None), _json(client.key or None)
+    line = _WHO % (time.time(), call.id, method, path, call.status, account, key, seconds * 1e3)
+    if client.run:
+        line += f',"run":{_json(client.run)}'
     if entry is not None:
-        found |= {
-            "model": entry.model,
-            "outcome": entry.outcome,
-            "prompt_tokens": entry.prompt_tokens,
-            "cached_tokens": entry.cached_tokens,
-            "output_tokens": entry.output_tokens,
-            "cost": entry.cost,
-            "reserved": entry.amount,
-            "reservation": entry.reservation,
-            "admit_milliseconds": round(entry.admit_seconds * 1e3, 3),
-            "queue_milliseconds": round(entry.queue_seconds * 1e3, 3),
-            "first_token_milliseconds": round(entry.first_token_seconds * 1e3, 3),
-        }
+        line += _WHAT % (
+            _json(entry.model), _json(entry.outcome), entry.prompt_tokens, entry.cached_tokens, entry.output_tokens,
+            _number(entry.cost), entry.amount, _number(entry.reservation), entry.admit_seconds * 1e3,
+            entry.queue_seconds * 1e3, entry.first_token_seconds * 1e3,
+        )  # fmt: skip
         if entry.replayed:
-            found["replayed"] = True
-    return found
+            line += ',"replayed":true'
+    return line + "}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _json(word: str | None) -> str:
+    return json.dumps(word)
+
+
+def _number(given: int | None) -> str:
+    return "null" if given is None else str(given)

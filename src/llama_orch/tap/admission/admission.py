@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,8 +36,9 @@ Counter = Callable[[], Awaitable[int | None]]
 CLAMPED = b"x-orch-max-tokens-clamped"
 LOW = b"x-orch-balance-low"
 _SWEEP_SECONDS = 5.0
-_GPU_SECONDS = 600
-"""What a request is bounded by where a model is charged by the GPU-second."""
+_PROMPT_SPEED = 10
+"""Tokens of a prompt are computed at least so many times as fast as those of an answer come."""
+_MILLION = 1_000_000
 _IDEMPOTENCY = b"idempotency-key"
 
 
@@ -204,13 +204,23 @@ class Admission:
             kind="embed" if asked.kind == "embed" else "generate",
             idempotency=call.idempotency,
             lease_seconds=self._config.limits.lease_seconds,
-            gpu_microseconds=self._gpu_bound(asked),
             scope=self._scope,
             account_concurrent=self._config.limits.account_concurrent,
+            run=call.client.run or None,
+            **self._gpu_bound(asked),
         )
 
-    def _gpu_bound(self, asked: Asked) -> int:
-        return 0 if asked.kind == "none" else _GPU_SECONDS * 1_000_000 * self._config.private.gpus
+    def _gpu_bound(self, asked: Asked) -> dict[str, int]:
+        """The time that it can take, where a model is charged by it: by its tokens, at the slowest that is meant."""
+        if asked.kind == "none":
+            return {}
+        terms = self._config.private
+        token = terms.gpus * _MILLION // terms.slowest_tokens
+        return {
+            "gpu_microseconds": asked.prompt * token // _PROMPT_SPEED,
+            "gpu_token_microseconds": token,
+            "gpu_most_microseconds": terms.gpus * terms.request_seconds * _MILLION,
+        }
 
     def _tell(self, call: Call, asked: Asked, reservation: Reservation) -> None:
         if asked.kind == "generate" and asked.wanted is None and reservation.clamped:
@@ -249,4 +259,5 @@ def _exactly(order: Order, asked: Asked, exact: int, context: int | None) -> Ord
     wanted = order.wanted_tokens
     if wanted is not None and room is not None:
         wanted = min(wanted, max(1, room))
-    return replace(order, prompt_tokens=exact, wanted_tokens=wanted, context_left=room)
+    time = order.gpu_microseconds * exact // max(1, order.prompt_tokens)
+    return order._replace(prompt_tokens=exact, wanted_tokens=wanted, context_left=room, gpu_microseconds=time)

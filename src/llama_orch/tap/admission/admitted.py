@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from llama_orch.ledger.costs import cost
+from llama_orch.ledger.ending import ELSEWHERE
 from llama_orch.ledger.records import Charge, Reservation, Usage
 from llama_orch.tap.admission import cancelling
 from llama_orch.tap.admission.asked import Asked
@@ -23,6 +23,7 @@ from llama_orch_utils.errors import OrchError
 if TYPE_CHECKING:
     from llama_orch.tap.admission.crowd import Place
     from llama_orch.tap.admission.settling import Settling
+    from llama_orch.tap.routing.occupancy import Occupancy, Stay
     from llama_orch.tap.upstream import Pool
     from llama_orch.wire.receipt import Receipt
 
@@ -38,7 +39,7 @@ class Admitted:
 
     `limit` is the number of output tokens that are paid for (None: it makes none), `ticket` its name at a worker of
     ours. With `async with`, what is still open at the end is ended. A second at a server elsewhere, which tells no time
-    of its own, is `gpus` GPU-seconds.
+    of its own, is `gpus` GPU-seconds, divided among those who are there at once.
     """
 
     def __init__(
@@ -50,9 +51,9 @@ class Admitted:
         self.limit = reservation.max_tokens if asked.kind == "generate" else None
         self.socket = ""
         self.gpus = 1
-        self._sent_at, self._elsewhere = 0.0, 0
+        self._stay: Stay | None = None
         self.delivered: Usage | None = None
-        self.sent = self.cutting = False
+        self.sent = self.cutting = self._moved = False
         self.on_charge: OnCharge | None = None
         self._open = True
 
@@ -66,10 +67,14 @@ class Admitted:
         """Whether it was settled or released."""
         return not self._open
 
-    def began(self, socket: str = "") -> None:
-        """The request leaves for the worker at `socket`, or for a server elsewhere."""
+    def began(self, socket: str = "", occupancy: Occupancy | None = None) -> None:
+        """The request leaves for the worker at `socket`, or for a server elsewhere, whose `occupancy` is shared."""
+        self._moved = self._moved or (bool(self.socket) and not socket)
         self.socket, self.sent = socket, True
-        self._sent_at, self._elsewhere = time.monotonic(), 0
+        self._left()
+        self._stay = None
+        if occupancy is not None and self._reservation.price.gpu_second:
+            self._stay = occupancy.enter()
 
     def cost(self, receipt: Receipt) -> int | None:
         """What a receipt's usage costs, in micro-euros, and never more than was reserved; None: it is free."""
@@ -90,7 +95,10 @@ class Admitted:
         self._open = False
         usage = self._usage(receipt, partial=partial)
         self._note(usage, receipt)
-        charge = await self._settling.settle(self._reservation.id, usage, receipt.outcome or "stop")
+        outcome = receipt.outcome or "stop"
+        if self._moved:  # what the worker counted, if it lives, is not what is settled
+            outcome = f"{outcome}; {ELSEWHERE}"
+        charge = await self._settling.settle(self._reservation.id, usage, outcome)
         self._entry.cost = charge.cost if charge is not None else min(self._tariff(usage), self._reservation.amount)
         if self.on_charge is not None and charge is not None:
             self.on_charge(charge)
@@ -120,6 +128,7 @@ class Admitted:
     ) -> None:
         self._settling.forget(self)
         self._place.leave()
+        self._left()
         if self._open and not self.cutting:  # else whoever cuts it ends it
             await asyncio.shield(self._end(error))
 
@@ -142,11 +151,12 @@ class Admitted:
 
     def _time_elsewhere(self) -> int:
         """GPU-microseconds at a server elsewhere, where they are charged: the same for the cost told and the charge."""
-        if self.socket or not self.sent or not self._reservation.price.gpu_second:
-            return 0
-        if not self._elsewhere:
-            self._elsewhere = max(1, int((time.monotonic() - self._sent_at) * 1e6)) * self.gpus
-        return self._elsewhere
+        return 0 if self._stay is None else int(self._stay.seconds * 1e6) * self.gpus
+
+    def _left(self) -> None:
+        """It occupies no server any more; its part of the time is kept for what is still to be settled."""
+        if self._stay is not None:
+            self._stay.leave()
 
     def _tariff(self, usage: Usage) -> int:
         return cost(self._reservation.price, usage)

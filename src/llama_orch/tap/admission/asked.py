@@ -5,6 +5,8 @@ A tokeniser that works on bytes never makes more tokens than there are bytes, an
 the texts in it: escapes only lengthen them. What the chat template adds to a message is less than the JSON around it.
 Whatever the bound misses (a template that prints tools on many lines) the worker catches: it gets the reserved amount
 with the request, and gives the answer what the prompt leaves.
+
+An image is as many tokens as its projector makes of it, whatever its bytes: the most that a worker takes for one.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ Kind = Literal["generate", "embed", "none"]
 
 TEMPLATE = 256
 """Tokens that a chat template adds by itself: a date, a system prompt of its own."""
+IMAGE = 8192
+"""Tokens that one image may become (`engine.vision.projector.MAX_ROWS`), beside those around it."""
+_SORTS = frozenset(("image_url", "image", "input_image"))
 _TOOLS = 2
 """Tools may be printed with spaces and line breaks that their JSON did not have."""
 _KINDS: Mapping[str, Kind] = {"generate": "generate", "embed": "embed", "rerank": "embed"}
@@ -61,8 +66,26 @@ def asked_of(route: TapRoute, body: bytes, document: Document | None = None) -> 
         return Asked("embed", _texts(route, document, len(body)), 0)
     choices = _choices(document)
     each = _limit(route.path, document)
-    bound = len(body) * (_TOOLS if b'"tools"' in body else 1) + TEMPLATE
+    bound = len(body) * (_TOOLS if b'"tools"' in body else 1) + TEMPLATE + _images(body, document) * IMAGE
     return Asked("generate", bound, None if each is None else each * choices, choices)
+
+
+def _images(body: bytes, document: Document) -> int:
+    """How many images lie in the body, at least: parts by their type, and Ollama's lists."""
+    if b"image" not in body and b"\\u" not in body:  # an escape may hide the word from us, and not from the worker
+        return 0
+    count, pending = 0, list[object]([document])
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            members = cast("Document", value)
+            images = members.get("images")
+            count += isinstance(sort := members.get("type"), str) and sort in _SORTS
+            count += len(cast("list[object]", images)) if isinstance(images, list) else 0
+            pending += members.values()
+        elif isinstance(value, list):
+            pending += cast("list[object]", value)
+    return count
 
 
 def _limit(path: str, document: Document) -> int | None:

@@ -1,99 +1,120 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run of an applet for a caller of the gateway."""
+"""One run of an applet for a caller of the gateway: from its key to its end, whichever way it ends."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qs
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from llama_orch.tap.applets.offer import MOST_WAITING, Offer
-from llama_orch.tap.gate import key_of as carried
-from llama_orch_utils.errors import BadRequest, RateLimited
+from llama_orch.ledger.errors import LedgerAway
+from llama_orch_utils.applets.wire import Stop
+from llama_orch_utils.errors import AppletError
 
 if TYPE_CHECKING:
-    from llama_orch.tap.call import Call
+    from collections.abc import Mapping
+
+    from llama_orch.ledger.ledger import Ledger
+    from llama_orch.tap.applets.door import Door, Pass
+    from llama_orch.tap.applets.offer import Kept, Offer
+    from llama_orch.tap.call import Call, Client
     from llama_orch.tap.tap import Tap
     from llama_orch_utils.applets.applet import Made
 
-_OK = 200
-_NO_KEY = "none"
-COST = b"x-orch-cost"
+log = logging.getLogger("llama_orch.tap")
+
+_LINGER, _END_SECONDS = 0.25, 5.0
+"""How long the requests of a run that has ended may take to end by themselves, and after they were told to."""
 
 
-async def listing(tap: Tap, call: Call) -> None:
-    """Every applet with its schemas."""
-    offer = _offer(tap)
-    found = await asyncio.get_running_loop().run_in_executor(offer.threads, offer.listing)
-    await call.reply(_OK, json.dumps({"object": "list", "data": found}).encode())
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller asks for: `given` is the input, `most` micro-euros (None: nothing was said)."""
+
+    name: str
+    given: Mapping[str, Any]
+    model: str | None
+    most: int | None
 
 
-async def run(tap: Tap, call: Call) -> None:
-    """The body is the input; `?model=` and `?max_cost=` (euros) choose the model and bound the money.
+class Running:
+    """One run. `go` gives what it made and what it cost; after it, however it ended, nothing of the run goes on."""
 
-    Raises RequestError 404 for an unknown applet, BadRequest, RateLimited, and the errors of the run.
-    """
-    offer = _offer(tap)
-    body = await call.body()
-    try:
-        given = json.loads(body or b"{}")
-    except ValueError as error:
-        raise BadRequest(f"the body is no JSON: {error}", param="/") from error
-    if not isinstance(given, dict):
-        raise BadRequest("the body must be an object: the applet's input", param="/", hint="GET /v1/applets")
-    if offer.waiting >= MOST_WAITING:
-        raise RateLimited("too many applets run here already", retry_after=1.0)
-    key = await key_of(tap, call)
-    asked = parse_qs(call.query.decode("latin-1"))
-    target = own_address(tap, call)
-    offer.waiting += 1
-    try:
-        made = await asyncio.get_running_loop().run_in_executor(
-            offer.threads, _run, offer, call.argument, cast("dict[str, Any]", given), (target, key), asked
-        )
-    finally:
-        offer.waiting -= 1
-    answer = {"object": "applet.run", "applet": call.argument, "output": made.output, "text": made.text}
-    told = json.dumps({**answer, "cost": made.cost}, ensure_ascii=False).encode()
-    await call.reply(_OK, told, [(COST, str(made.cost).encode())])
+    def __init__(self, tap: Tap, offer: Offer, door: Door, caller: Client, asked: Asked) -> None:
+        self._tap, self._offer, self._door = tap, offer, door
+        self._caller, self._asked = caller, asked
+        self._stop, self._begun = Stop(), False
 
+    async def go(self, kept: Kept) -> tuple[Made, int]:
+        """Raises the errors of the run; AppletError when its time is over."""
+        loop, threads = asyncio.get_running_loop(), self._offer.threads
+        told = await loop.run_in_executor(threads, self._offer.told, self._asked.name, kept.applet)
+        held = self._door.issue(self._caller)
+        done = False
+        try:
+            await self._begin(held, self._cap(self._offer.cap(told.manifest)))
+            async with asyncio.timeout(self._offer.seconds):
+                made = await loop.run_in_executor(threads, self._invoke, kept, held)
+            done = True
+        except TimeoutError as error:
+            words = f"applet {self._asked.name} gave no answer within {self._offer.seconds:.0f} s, and was ended"
+            raise AppletError(words, hint="GET /v1/applets") from error
+        finally:
+            self._stop.set()  # whoever waited for it has gone
+            spent = await self._offer.finishing(self._end(held, patient=done))
+        return made, made.cost if spent is None else spent
 
-async def key_of(tap: Tap, call: Call) -> str:  # noqa: ARG001 - what makes a key for one run needs the tap
-    """The key that the run has: its caller's."""
-    return carried(call).decode("latin-1") or _NO_KEY
+    def _cap(self, bound: int | None) -> int | None:
+        given = [each for each in (bound, self._asked.most) if each is not None]
+        return min(given, default=None)
 
+    async def _begin(self, held: Pass, most: int | None) -> None:
+        """Where money is charged: the ledger holds the run to its cap, whatever the applet does."""
+        if self._ledger is not None:
+            assert most is not None, "a tap bounds every run"
+            who, seconds = held.client, self._offer.seconds + _END_SECONDS
+            await self._ledger.begin_run(held.run, who.account, who.key, self._asked.name, most, seconds)
+            self._begun = True
 
-def own_address(tap: Tap, call: Call) -> str:
-    """The gateway itself, as a client on this machine reaches it.
+    def _invoke(self, kept: Kept, held: Pass) -> Made:
+        """In a thread."""
+        from llama_orch_utils.applets.files import Files
+        from llama_orch_utils.client.blocking import Client as Asking
 
-    Where there is TLS, by the name that the caller used: the certificate is for that one.
-    """
-    server = call.scope.get("server") or (tap.options.host, tap.options.port)
-    host, port = str(server[0]), server[1]
-    if port is None:  # it came from another process of this gateway, over a Unix socket
-        host, port = tap.options.host, tap.options.port
-    if call.scope["scheme"] == "https":
-        host = call.headers.get(b"host", b"").decode("latin-1").rpartition(":")[0] or host
-        return f"https://{host}:{port}/v1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+        with Asking(self._door.url, key=held.text, model=self._asked.model) as client:
+            return kept.applet.invoke(
+                self._asked.given, client=client, files=Files(), brand=kept.brand, max_cost=self._asked.most,
+                stop=self._stop,
+            )  # fmt: skip
 
+    async def _end(self, held: Pass, *, patient: bool) -> int | None:
+        """Ends what the run still asks, and its key; what it has spent, where that is known."""
+        self._door.withdraw(held)
+        if patient:  # it has its answers: their requests end by themselves in a moment
+            await self._gone(held, _LINGER)
+        for call in self._calls(held):
+            call.abandon()
+        await self._tap.responses.forget(held.run)
+        await self._gone(held, _END_SECONDS)
+        if self._ledger is None or not self._begun:
+            return None
+        try:
+            return (await self._ledger.end_run(held.run, held.client.account)).spent
+        except LedgerAway as error:  # the key is worth nothing any more, and its time ends
+            log.warning("the end of run %s could not be written: %s", held.run, error.message)
+        return None
 
-def _offer(tap: Tap) -> Offer:
-    if tap.applets is None:
-        tap.applets = Offer()
-    return tap.applets
+    async def _gone(self, held: Pass, seconds: float) -> None:
+        """Waits for the run's requests to be over."""
+        deadline = time.monotonic() + seconds
+        while self._calls(held) and time.monotonic() < deadline:  # noqa: ASYNC110 - their end is no event
+            await asyncio.sleep(0.005)
 
+    def _calls(self, held: Pass) -> list[Call]:
+        return [call for call in self._tap.calls if call.client.run == held.run]
 
-def _run(offer: Offer, name: str, given: dict[str, Any], reached: tuple[str, str], asked: dict[str, list[str]]) -> Made:
-    from llama_orch_utils.applets.files import Files
-    from llama_orch_utils.client.blocking import Client
-    from llama_orch_utils.money import micro_euros
-
-    applet = offer.find(name)
-    most = asked.get("max_cost")
-    target, key = reached
-    with Client(target, key=key, model=asked.get("model", [None])[0]) as client:
-        return applet.invoke(
-            given, client=client, files=Files(), max_cost=micro_euros(most[0]) if most is not None else None
-        )
+    @property
+    def _ledger(self) -> Ledger | None:
+        return self._tap.ledger

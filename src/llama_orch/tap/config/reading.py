@@ -79,6 +79,7 @@ def _config(folder: Path, top: Section, environ: Mapping[str, str]) -> TapConfig
         payments=rules.payments_of(top.section("payments")),
         private=rules.private_of(top.section("private"), mode),
         workers=rules.workers_of(top.section("workers")),
+        applets=rules.applets_of(top.section("applets")),
     )
     _check_tls(config, listen)
     listen.done()

@@ -126,12 +126,17 @@ class PaymentRules:
 class PrivateTerms:
     """What a Private Tap costs beside GPU-seconds: `month_fee` micro-euros, charged on the first day of each month.
 
-    `device` is the kind of GPU in words (`H100 80GB`), `gpus` how many: 1, 2, 4 or 8.
+    `grace_days` after a fee was found unpaid, its account pauses. `device` is the kind of GPU in words (`H100 80GB`),
+    `gpus` how many: 1, 2, 4 or 8. What is paid by the second is reserved by what the request can need at
+    `slowest_tokens` a second (ten times as many of the prompt), and for `request_seconds` at most.
     """
 
     month_fee: int = 0
     device: str = ""
     gpus: int = 1
+    grace_days: int = 7
+    slowest_tokens: int = 10
+    request_seconds: int = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,19 @@ class WorkerRules:
     threads: int | None = None
     gpu_layers: int | None = None
     keep_alive: float = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AppletRules:
+    """Which applets the tap runs for its clients, and what one run may take.
+
+    `offered` are names (None: the ready-made ones that are installed beside `orch`; empty: none). `most_cost` is what
+    one run may cost, in micro-euros, `run_seconds` how long it may take.
+    """
+
+    offered: tuple[str, ...] | None = None
+    most_cost: int = 5_000_000
+    run_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +196,7 @@ class TapConfig:
     payments: PaymentRules = field(default_factory=PaymentRules)
     private: PrivateTerms = field(default_factory=PrivateTerms)
     workers: WorkerRules = field(default_factory=WorkerRules)
+    applets: AppletRules = field(default_factory=AppletRules)
     terms: str | None = None
     currency: str = "EUR"
     gateway: bool = True

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of `tap.toml` that are rules: limits, routing, warnings, payments, private, workers."""
+"""The tables of `tap.toml` that are rules: limits, routing, warnings, payments, private, workers, applets."""
 
 from __future__ import annotations
 
+import re
+
 from llama_orch.tap.config.models import address, is_variable
 from llama_orch.tap.config.record import (
+    AppletRules,
     Mode,
     PaymentRules,
     PrivateTerms,
@@ -16,6 +19,7 @@ from llama_orch.tap.config.record import (
 from llama_orch.tap.config.section import Section
 
 _GPUS = (1, 2, 4, 8)
+_APPLET = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _BUDGET = 0.2
 _SECONDS = (
     "head_seconds",
@@ -92,10 +96,14 @@ def _variable(section: Section, default: str) -> str:
 
 def private_of(section: Section, mode: Mode) -> PrivateTerms:
     """`[private]`."""
+    plain = PrivateTerms()
     terms = PrivateTerms(
         month_fee=section.euros("month_fee_eur", 0),
         device=section.text("device") or "",
         gpus=section.count("gpus", 1, 1, max(_GPUS)),
+        grace_days=section.count("grace_days", plain.grace_days, 0, 365),
+        slowest_tokens=section.count("slowest_tokens", plain.slowest_tokens, 1, 1_000_000),
+        request_seconds=section.count("request_seconds", plain.request_seconds, 1, 86_400),
     )
     if terms.gpus not in _GPUS:
         raise section.wrong("gpus", "must be 1, 2, 4 or 8", terms.gpus)
@@ -113,5 +121,25 @@ def workers_of(section: Section) -> WorkerRules:
         gpu_layers=section.count("gpu_layers", None, -1),
         keep_alive=section.seconds("keep_alive", -1.0),
     )
+    section.done()
+    return rules
+
+
+def applets_of(section: Section) -> AppletRules:
+    """`[applets]`; whether there are such applets is found out when the tap starts."""
+    plain = AppletRules()
+    named = section.texts("offered")
+    for name in named:
+        if not _APPLET.fullmatch(name):
+            raise section.wrong("offered", "must be a list of applets' names (orch applet ls)", name)
+    if len(set(named)) < len(named):
+        raise section.wrong("offered", "names an applet twice")
+    rules = AppletRules(
+        offered=named if section.has("offered") else None,
+        most_cost=section.euros("max_cost_eur", plain.most_cost),
+        run_seconds=section.seconds("run_seconds", plain.run_seconds),
+    )
+    if rules.run_seconds < 1:
+        raise section.wrong("run_seconds", "must be a second or more")
     section.done()
     return rules

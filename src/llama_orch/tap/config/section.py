@@ -25,6 +25,10 @@ class Section:
         self._source, self._table, self._keys = source, table, keys
         self._taken: list[str] = []
 
+    def has(self, key: str) -> bool:
+        """Whether it says anything of `key`."""
+        return key in self._table
+
     def text(self, key: str, default: str | None = None) -> str | None:
         """A text that is not empty."""
         value = self._take(key)

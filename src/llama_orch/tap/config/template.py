@@ -102,13 +102,23 @@ url = {database}
 # threads = 8
 # gpu_layers = -1
 # keep_alive = "never"                       # unload a model that nobody used for so long
+
+[applets]
+# What GET /v1/applets lists and POST /v1/applets/NAME runs: the ready-made applets that are installed beside orch,
+# unless others are named here (orch applet ls shows what there is); [] offers none.
+# offered = ["summarize", "triage"]
+# max_cost_eur = 5                           # one run at most; its caller's ?max_cost= and its manifest may say less
+# run_seconds = 600                          # one run at most
 """
 _PRIVATE = """
 [private]
 # orch tap price set '*' --gpu-second 1056 is EUR 3.80 per GPU-hour, for every model.
 # month_fee_eur = 400                        # charged on the first of each month
+# grace_days = 7                             # after a fee was found unpaid, its account pauses until it is paid
 # device = "H100 80GB"
 # gpus = 1                                   # 1, 2, 4 or 8
+# slowest_tokens = 10                        # a second, at least: what a request reserves GPU-seconds by
+# request_seconds = 600                      # what it reserves at most, and pays at most, for each GPU
 """
 
 

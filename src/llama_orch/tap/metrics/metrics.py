@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
-from llama_orch.tap.metrics.labels import Labels, dialect_of, operation_of
+from llama_orch.tap.metrics.labels import OTHER, Labels, dialect_of, operation_of
 from llama_orch.tap.metrics.tally import Count, Counts, Spread, Spreads
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ _TOKENS = (*_WHAT, "gen_ai_token_type")
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """The children of one combination of operation, model and dialect: looked up once."""
+    """The children of one combination of operation, model and dialect: looked up once. `durations` by outcome."""
 
+    what: tuple[str, str, str]
+    durations: dict[str, Spread]
     first: Spread
     token: Spread
     queue: Spread
@@ -45,7 +47,7 @@ class Metrics:
         disable_created_metrics()  # half of all lines, and nobody asks for them
         self.registry = CollectorRegistry()
         self._labels = Labels()
-        self._series: dict[tuple[str, str, str], _Series] = {}
+        self._series: dict[tuple[str, str, str | None], _Series] = {}
         self._duration = self._spreads("request_duration", "From the request to the end of its answer", _DURATION)
         self._first = self._spreads("time_to_first_token", "From the request to the first token", _FIRST_TOKEN)
         self._token = self._spreads("time_per_output_token", "Between two tokens, the median of one answer", _PER_TOKEN)
@@ -60,10 +62,12 @@ class Metrics:
 
     def record(self, route: TapRoute, model: str | None, receipt: Receipt, seconds: float) -> None:
         """Counts one request that took `seconds`; `model` is an id of the fleet, None where none was meant."""
-        dialect = dialect_of(route)
-        what = operation_of(route, dialect), self._labels.model(model), dialect
-        self._duration.of(*what, self._labels.outcome(receipt.outcome)).observe(seconds)
-        series = self._series.get(what) or self._new(what)
+        series = self._series.get((route.path, route.job, model)) or self._found(route, model)
+        outcome = self._labels.outcome(receipt.outcome)
+        duration = series.durations.get(outcome)
+        if duration is None:
+            duration = series.durations[outcome] = self._duration.of(*series.what, outcome)
+        duration.observe(seconds)
         if receipt.queue_seconds or receipt.prompt_tokens:
             series.queue.observe(receipt.queue_seconds)
         if receipt.output_tokens and receipt.first_token_seconds:
@@ -74,9 +78,21 @@ class Metrics:
         series.cached.value += receipt.cached_tokens
         series.made.value += receipt.output_tokens
 
+    def _found(self, route: TapRoute, model: str | None) -> _Series:
+        """The children, from now on by what a request comes with; models beyond the bound share theirs."""
+        dialect = dialect_of(route)
+        label = self._labels.model(model)
+        what = operation_of(route, dialect), label, dialect
+        series = self._new(what)
+        if label != OTHER:  # or the names of all models there ever were would be kept
+            self._series[route.path, route.job, model] = series
+        return series
+
     def _new(self, what: tuple[str, str, str]) -> _Series:
         usage = self._usage
-        series = self._series[what] = _Series(
+        return _Series(
+            what=what,
+            durations={},
             first=self._first.of(*what),
             token=self._token.of(*what),
             queue=self._queue.of(*what),
@@ -84,7 +100,6 @@ class Metrics:
             cached=usage.of(*what, "cached"),
             made=usage.of(*what, "output"),
         )
-        return series
 
     def _spreads(self, name: str, text: str, bounds: tuple[float, ...]) -> Spreads:
         labels = _OUTCOME if name == "request_duration" else _WHAT

@@ -56,7 +56,11 @@ class Notices(threading.Thread):
     def _owed(self, unpaid: set[str]) -> None:
         """Says once of each fee that it cannot be charged."""
         for account in sorted(unpaid - self._unpaid):
-            log.warning("the month fee of %s is not covered by its balance: it is tried again until it is", account)
+            log.warning(
+                "the month fee of %s is not covered by its balance: it is tried again until it is,"
+                " and after grace_days the account pauses",
+                account,
+            )
         self._unpaid = unpaid
 
     def reload(self, config: TapConfig) -> None:
@@ -72,8 +76,11 @@ class Notices(threading.Thread):
 def turn(book: Book, config: TapConfig) -> set[str]:
     """Looks once: fees, warnings, messages that are due; the accounts that owe a fee. Raises LedgerAway."""
     rules, unpaid = config.warnings, set[str]()
-    if config.private.month_fee:
-        notices.month_fee(book, config.private.month_fee, rules.webhook, unpaid)
+    terms = config.private
+    if terms.month_fee:
+        notices.month_fee(book, terms.month_fee, rules.webhook, unpaid, grace_days=terms.grace_days)
+    else:
+        notices.no_fee(book)
     if rules.webhook is not None:
         notices.scan(book, notices.Watch(rules.balance, rules.expiry_days, rules.webhook))
     deliver(book, rules.secret_env)

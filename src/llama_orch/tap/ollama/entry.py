@@ -16,7 +16,7 @@ from llama_orch.wire.shapes import TEXT, answer_object, array
 from llama_orch_utils.errors import OrchError
 
 TAG = ":latest"
-CAPABILITIES = ("completion", "tools", "thinking", "insert", "embedding")
+CAPABILITIES = ("completion", "tools", "thinking", "insert", "vision", "embedding")
 _STEPS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 _FILE_TYPE = "general.file_type"
 

@@ -9,11 +9,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from llama_orch.models.gguf_header import GgufHeader, Value, read_parts
+from llama_orch.pool.fleet.outward import Outward
 from llama_orch.tap.ollama.entry import DETAILS_SHAPE, capabilities, details_of, modified_at, tagged
 from llama_orch.wire.fields import Fields
 from llama_orch.wire.json_body import parse as parse_json
 from llama_orch.wire.shapes import FLAG, OBJECT, TEXT, answer_object, any_of, array, request_object, text
-from llama_orch_utils.errors import BadRequest
+from llama_orch_utils.errors import BadRequest, EngineFailed
 
 if TYPE_CHECKING:
     from llama_orch.pool.fleet import FleetModel
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_NAME = 1024
 _TEMPLATE = "tokenizer.chat_template"
+_OUTWARD = Outward()
 _IGNORED = ("system", "template", "options")
 _NAME = text(shortest=1, longest=MAX_NAME)
 REQUEST = any_of(
@@ -38,7 +40,10 @@ ANSWER = answer_object(
 async def handle(tap: Tap, call: Call) -> None:
     """Details, template and metadata. Raises ModelNotFound, EngineFailed for a file that cannot be read."""
     model = tap.fleet.find(_asked(await call.body()))
-    header = await asyncio.to_thread(read_parts, model.stored.parts)
+    try:
+        header = await asyncio.to_thread(read_parts, model.stored.parts)
+    except EngineFailed as error:
+        raise _OUTWARD.of(error, model.id) from None
     found = _shown(model, header)
     await call.reply(200, json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
 

@@ -30,7 +30,7 @@ _WITH_BODY = {
     "408": "The body did not come in time",
     "413": "The body is too large",
     "415": "The body is no JSON by its content type",
-    "422": "The request is well-formed and cannot be served",
+    "422": "The schema, grammar or tools that the answer is held to are right, and more than can be held",
     "429": "The queue is full, or the bodies that wait fill the memory for them",
     "501": "The worker's llama.cpp cannot do it",
     "504": "The worker did not answer in time",

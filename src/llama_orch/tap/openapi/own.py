@@ -25,7 +25,10 @@ _MODEL = answer_object(
         "owned_by": TEXT,
         "state": enum("unloaded", "loading", "ready", "failed"),
         "context_length": _COUNT_OR_NULL,
-        "capabilities": array(TEXT),
+        "capabilities": any_of(array(TEXT), NULL),
+        "lifecycle": enum("active"),
+        "max_input_tokens": _COUNT_OR_NULL,
+        "max_tokens": _COUNT_OR_NULL,
         "meta": answer_object({"n_ctx_train": _COUNT_OR_NULL, "size": _COUNT}),
     }
 )
@@ -38,7 +41,9 @@ _MODELS = answer_object(
         "last_id": _TEXT_OR_NULL,
     }
 )
-_HEALTH = answer_object({"status": enum("ok", "loading model", "stopping")})
+_STATUS = enum("ok", "loading model", "stopping")
+_HEALTH = answer_object({"status": _STATUS})
+_READY = answer_object({"status": _STATUS, "failed": array(TEXT)})
 
 
 def query(name: str, schema: Schema) -> dict[str, Any]:
@@ -72,7 +77,7 @@ _EVENTS = (query("stream", enum("true", "false", "1", "0")), query("starting_aft
 OWN: Mapping[str, Own] = {
     f"{_TAP}.ollama.root:handle": Own("Root", "What Ollama's clients look for", text(), kind="text/plain"),
     f"{_TAP}.status:health": Own("Health", "Whether it serves: 503 while it loads and while it ends", _HEALTH),
-    f"{_TAP}.status:ready": Own("Ready", "The same, by the name that orchestrators use", _HEALTH),
+    f"{_TAP}.status:ready": Own("Ready", "The same for orchestrators, and the models that cannot be asked", _READY),
     f"{_TAP}.metrics:handle": Own("Metrics", "What is counted, for Prometheus", TEXT, kind="text/plain"),
     f"{_TAP}.openapi:handle": Own("Document", "This document", OBJECT),
     f"{_TAP}.models:listing": Own("Models", "Every model that can be asked for", _MODELS),

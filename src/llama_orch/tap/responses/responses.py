@@ -46,6 +46,12 @@ class Responses:
             raise no_response(identity)
         return found
 
+    async def forget(self, owner: str) -> None:
+        """Ends what still runs for that key, and keeps nothing of it."""
+        for run in [run for (whose, _), run in self.runs.items() if whose == owner]:
+            await run.cancel()
+        self.store.forget(owner)
+
     async def close(self) -> None:
         """Ends what runs."""
         tasks = [run.task for run in self.runs.values() if run.task is not None]

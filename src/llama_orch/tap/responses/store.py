@@ -131,5 +131,9 @@ class Store:
             del self._shelves[owner]
         return True
 
+    def forget(self, owner: str) -> None:
+        """Forgets everything of that key."""
+        self._shelves.pop(owner, None)
+
     def _evict(self, owner: str) -> None:
         self.remove(owner, next(iter(self._shelves[owner].responses)))

@@ -12,7 +12,8 @@ _WINDOW = 60.0
 class RetryBudget:
     """Second tries are at most `ratio` of the requests of the last one to two minutes, and `floor` while those are few.
 
-    (Envoy's retry budget, with a window for its count of active requests.)
+    (Envoy's retry budget, with a window for its count of active requests.) Each process has one of its own: where each
+    stays within the ratio of its own requests, all of them stay within the ratio of all requests.
     """
 
     def __init__(self, ratio: float, floor: int, clock: Callable[[], float] = time.monotonic) -> None:

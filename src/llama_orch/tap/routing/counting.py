@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from llama_orch.tap.routing.errand import Errand
-from llama_orch.tap.routing.local import Local, worker_head
+from llama_orch.tap.routing.local import worker_head
 from llama_orch.tap.upstream import UpstreamBroken
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _OK = 200
 
 def counter_of(errand: Errand, routed: Routed) -> Counter | None:
     """What counts the prompt of a request; None where no worker of ours can."""
-    return (lambda: _counted(errand, routed.spec.name)) if any(isinstance(way, Local) for way in routed.ways) else None
+    return (lambda: _counted(errand, routed.spec.name)) if routed.here else None
 
 
 async def _counted(errand: Errand, name: str) -> int | None:

@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 async def entries(tap: Tap, client: Client) -> list[dict[str, object]]:
     """Every model that the client's key may use."""
     assert tap.routing is not None, "asked only of a tap"
-    allowed = client.record.models if client.record is not None else ()
+    allowed = _allowed(client)
     return [await entry_of(tap, each) for each in tap.routing.all() if not allowed or each.spec.name in allowed]
+
+
+async def entry_for(tap: Tap, client: Client, name: str) -> dict[str, object]:
+    """One of them. Raises ModelNotFound, which names no other."""
+    assert tap.routing is not None, "asked only of a tap"
+    return await entry_of(tap, tap.routing.find(name, _allowed(client)))
+
+
+def _allowed(client: Client) -> tuple[str, ...]:
+    return client.record.models if client.record is not None else ()
 
 
 async def entry_of(tap: Tap, routed: Routed) -> dict[str, object]:
@@ -25,6 +35,7 @@ async def entry_of(tap: Tap, routed: Routed) -> dict[str, object]:
     spec = routed.spec
     here = next((each for each in tap.fleet.models() if each.id == spec.name), None) if spec.local else None
     found = _elsewhere(routed) if here is None else entry(here)
+    found["state"] = routed.standing(() if here is None else (here,))
     if spec.context is not None:
         found["context_length"] = spec.context
     if spec.capabilities:
@@ -34,7 +45,6 @@ async def entry_of(tap: Tap, routed: Routed) -> dict[str, object]:
 
 
 def _elsewhere(routed: Routed) -> dict[str, object]:
-    reachable = any(way.breaker.state != "open" for way in routed.ways)
     return {
         "id": routed.spec.name,
         "object": "model",
@@ -43,7 +53,7 @@ def _elsewhere(routed: Routed) -> dict[str, object]:
         "created_at": day(0),
         "display_name": routed.spec.name,
         "owned_by": "llama-orch",
-        "state": "ready" if reachable else "failed",
+        "state": "failed",
         "context_length": None,
         "capabilities": [],
         "meta": {"n_ctx_train": None, "size": 0},

@@ -11,6 +11,7 @@ from llama_orch.tap.routing.asking import asked
 from llama_orch.tap.routing.breaker import Breaker, Ticket
 from llama_orch.tap.routing.errand import Elsewhere, Errand
 from llama_orch.tap.routing.foreign import ForeignStream
+from llama_orch.tap.routing.occupancy import Occupancy
 from llama_orch.tap.routing.prompt import PromptCount
 from llama_orch.tap.routing.way import Count, Kind
 from llama_orch.tap.routing.whole import ForeignWhole
@@ -46,6 +47,7 @@ class Remote:
         self.tier = 1 if weight else 2
         self.count = Count()
         self._limits = limits
+        self.occupancy = Occupancy(there.address.url)
         self._counts = PromptCount(there.address)
 
     def speaks(self, path: str) -> bool:
@@ -105,7 +107,7 @@ class Remote:
     async def _ask(self, errand: Errand, upstream: UpstreamConnection, head: bytes, body: bytes) -> None:
         errand.tap.pool.watch(upstream, self._first(errand), self._limits.idle_seconds)
         if errand.money is not None:
-            errand.money.began()
+            errand.money.began(occupancy=self.occupancy)
         await upstream.ask(head, body)
 
     def _first(self, errand: Errand) -> float:
@@ -116,8 +118,7 @@ class Remote:
         if upstream.status != _OK:
             await self._refused(errand, upstream, ticket)
             return
-        kind = next((value for name, value in upstream.headers if name == b"content-type"), b"")
-        if kind.startswith(b"text/event-stream"):
+        if upstream.header(b"content-type").startswith(b"text/event-stream"):
             answer = ForeignStream(errand, self.model, ticket, lambda: self._counts.of(errand, body))
         else:
             answer = ForeignWhole(errand, self.model, ticket)
@@ -163,5 +164,5 @@ class Remote:
 
 def _seconds(upstream: UpstreamConnection) -> float:
     """The answer's Retry-After in seconds; 0 where it has none (a date counts as none)."""
-    given = next((value for name, value in upstream.headers if name == b"retry-after"), b"")
+    given = upstream.header(b"retry-after")
     return float(given) if given.isdigit() and len(given) < 7 else 0.0  # noqa: PLR2004 - more are no seconds

@@ -17,10 +17,13 @@ from llama_orch.tap.routing.errand import Elsewhere, Errand
 from llama_orch.tap.routing.local import Local
 from llama_orch.tap.routing.remote import Remote, Whereabouts
 from llama_orch.tap.routing.way import Way, heaviest
+from llama_orch.tap.standing import standing
 from llama_orch.tap.upstream import Address
 from llama_orch_utils.errors import ConfigError, ModelNotFound, OrchError
 
 if TYPE_CHECKING:
+    from llama_orch.pool.fleet import FleetModel
+    from llama_orch.pool.fleet.model import State
     from llama_orch.tap.routing.workers import Workers
 
 log = logging.getLogger("llama_orch.tap")
@@ -30,34 +33,56 @@ _TAG = ":latest"
 MOST_RETRIES = 0.2
 """Of all requests that may be sent a second time, whatever tap.toml says."""
 FREE_RETRIES = 10
-"""As many in a minute may be where there are fewer than 50 requests, of which a fifth would be next to nothing."""
+"""As many in a minute may be where there are fewer than 50 requests, of which a fifth would be next to nothing.
+
+All processes of the tap have them together: each its part, one at least.
+"""
 
 News = Callable[[str, str, str], None]
 
 
 class Routed:
-    """One model, as tap.toml has it, and the ways to it."""
+    """One model, as tap.toml has it, and the ways to it; `here`: a worker of ours is among them."""
 
     def __init__(self, spec: TapModel, ways: Sequence[Way]) -> None:
         self.spec, self.ways = spec, tuple(ways)
+        self.here = any(isinstance(way, Local) for way in ways)
+        self._usable: dict[str, list[Way]] = {}  # by path, of which the table of routes has a few
+
+    def context(self, workers: Workers) -> int | None:
+        """Tokens of context per sequence, as far as anything is known of it."""
+        if self.spec.context is not None or self.spec.local is None:
+            return self.spec.context
+        local = workers.find(self.spec.name)
+        return local.context or local.context_train
+
+    def standing(self, here: Collection[FleetModel]) -> State:
+        """Whether it can be asked for; `here` are the workers' models."""
+        upstreams = [way for way in self.ways if way.kind == "upstream"]
+        return standing(self.spec, here, reachable=any(way.breaker.state != "open" for way in upstreams))
 
     def usable(self, path: str) -> list[Way]:
         """The ways that the gateway's `path` may go. Raises UnsupportedByTarget where there is none."""
-        found = [way for way in self.ways if way.speaks(path)]
+        found = self._usable.get(path)
+        if found is None:
+            found = self._usable[path] = [way for way in self.ways if way.speaks(path)]
         if not found:
             raise refusals.unspoken(self.spec.name, path)
         return found
 
 
 class Routing:
-    """Of one gateway process. `on_news` hears what it finds out about upstreams: model, upstream, word."""
+    """Of one of `processes` gateway processes.
 
-    def __init__(self, config: TapConfig, environ: Mapping[str, str] | None = None) -> None:
+    `on_news` hears what it finds out about upstreams: model, upstream, word.
+    """
+
+    def __init__(self, config: TapConfig, environ: Mapping[str, str] | None = None, *, processes: int = 1) -> None:
         self.on_news: News | None = None
         self._environ = os.environ if environ is None else environ
         self._models: dict[str, Routed] = {}
         self._addresses: dict[tuple[object, ...], Address] = {}
-        self.budget = RetryBudget(min(config.routing.retry_ratio, MOST_RETRIES), FREE_RETRIES)
+        self.budget = RetryBudget(min(config.routing.retry_ratio, MOST_RETRIES), max(1, FREE_RETRIES // processes))
         self.update(config)
 
     def update(self, config: TapConfig) -> None:
@@ -71,16 +96,20 @@ class Routing:
         """Every model, in the order of the configuration."""
         return list(self._models.values())
 
-    def find(self, name: str | None) -> Routed:
-        """The model of that name (`x:latest` also means `x`); None the first. Raises ModelNotFound with near misses."""
+    def find(self, name: str | None, allowed: Collection[str] = ()) -> Routed:
+        """The model of that name (`x:latest` also means `x`); None the first. Raises ModelNotFound with near misses.
+
+        `allowed`: there are no others, where any are named.
+        """
         if name is None:
             if self._models:
                 return next(iter(self._models.values()))
             raise ModelNotFound("this tap serves no model", hint="orch tap upstream add MODEL URL")
         found = self._models.get(name) or self._models.get(name.removesuffix(_TAG))
-        if found is not None:
+        if found is not None and (not allowed or found.spec.name in allowed):
             return found
-        near = names.not_found(name[:_SHOWN], list(self._models)).near_misses
+        there = [each for each in self._models if not allowed or each in allowed]
+        near = names.not_found(name[:_SHOWN], there).near_misses
         hint = f"did you mean {near[0]}? GET /v1/models lists all" if near else "GET /v1/models lists what is served"
         raise ModelNotFound(f"there is no model {name[:_SHOWN]!r} here", near_misses=near, hint=hint)
 
@@ -164,16 +193,11 @@ class Routing:
         return self._addresses.setdefault((spec.url, key, spec.ca), address)
 
 
-def context_of(routed: Routed, workers: Workers) -> int | None:
-    """Tokens of context per sequence, as far as anything is known of it."""
-    if routed.spec.context is not None or routed.spec.local is None:
-        return routed.spec.context
-    local = workers.find(routed.spec.name)
-    return local.context or local.context_train
-
-
 def _first_tier(left: Sequence[Way]) -> Way | None:
     """The next way of the first tier that has one that may be asked now."""
+    if len(left) == 1:
+        way = left[0]
+        return way if way.breaker.admits() and not way.count.rests_for else None
     for tier in sorted({way.tier for way in left}):
         ready = [way for way in left if way.tier == tier and way.breaker.admits() and not way.count.rests_for]
         if ready:

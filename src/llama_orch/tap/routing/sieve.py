@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import cast
 
 from llama_orch.tap.routing import usage as usages
-from llama_orch.tap.routing.splice import without
+from llama_orch.tap.routing.splice import quoted, without
 from llama_orch.tap.routing.usage import Told
 
 MOST_HELD = 4 * 1024 * 1024
@@ -49,7 +49,7 @@ class Sieve:
         self.events = 0
         self.done = self.failed = False
         self._wanted, self._cost = wanted, cost
-        self._name = json.dumps(model, ensure_ascii=False).encode("utf-8", "replace")
+        self._name = quoted(model)
         self._renamed: tuple[bytes, bytes] | None = None
         self._known = False
         self._held = b""

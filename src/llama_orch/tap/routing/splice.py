@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,12 @@ from typing import NamedTuple
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
 """A string, or what gives a document its structure; numbers and words lie between."""
 _OPENING, _CLOSING = b"{[", b"}]"
+
+
+@functools.lru_cache(maxsize=256)
+def quoted(name: str) -> bytes:
+    """A model's name as JSON in UTF-8, as answers have it."""
+    return json.dumps(name, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class Member(NamedTuple):

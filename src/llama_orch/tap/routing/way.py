@@ -53,7 +53,7 @@ class Count:
     @property
     def rests_for(self) -> float:
         """Seconds that it still wants to be left alone; 0 where it does not."""
-        return max(0.0, self.rests_until - time.monotonic())
+        return max(0.0, self.rests_until - time.monotonic()) if self.rests_until else 0.0
 
 
 def heaviest(ways: Sequence[Way]) -> Way:

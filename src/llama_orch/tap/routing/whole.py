@@ -7,7 +7,6 @@ A very long one (embeddings of a whole batch) passes in pieces; what its end say
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 
@@ -16,6 +15,7 @@ from llama_orch.tap.routing import usage as usages
 from llama_orch.tap.routing.breaker import Ticket
 from llama_orch.tap.routing.errand import Elsewhere, Errand
 from llama_orch.tap.routing.foreign import timed
+from llama_orch.tap.routing.splice import quoted
 from llama_orch.tap.upstream import UpstreamBroken, UpstreamConnection
 from llama_orch.wire.receipt import Receipt
 
@@ -33,7 +33,7 @@ class ForeignWhole:
         self.receipt: Receipt | None = None
         self.outcome = "cancelled"
         self._errand, self._model, self._ticket = errand, model, ticket
-        self._name = json.dumps(model, ensure_ascii=False).encode("utf-8", "replace")
+        self._name = quoted(model)
 
     async def run(self, upstream: UpstreamConnection) -> None:
         """Hands it on. Raises Elsewhere while nothing went out."""

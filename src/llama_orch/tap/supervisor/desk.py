@@ -12,8 +12,6 @@ from llama_orch_utils.errors import EngineFailed, ModelNotFound, OrchError
 
 log = logging.getLogger("llama_orch.tap")
 
-_OF_THE_FILE = frozenset(("model_missing", "model_changed", "model_unreadable", "not_a_model"))
-
 
 class Desk:
     """`say` sends a message to the gateway. Lives on the event loop."""
@@ -74,8 +72,8 @@ class Desk:
 
 
 def _for_clients(error: OrchError, name: str | None) -> OrchError:
-    """An error about a model's file names its path: that is for the operator, who finds it in the log."""
-    if not isinstance(error, ModelNotFound) and error.code not in _OF_THE_FILE and "/" not in error.message:
+    """The tap offers the model: that it is not installed is its operator's affair, not a wrong name of the client's."""
+    if not isinstance(error, ModelNotFound):
         return error
     log.error("%s cannot be served: %s", name, error.message)
     return EngineFailed(

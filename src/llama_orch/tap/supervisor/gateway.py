@@ -40,7 +40,10 @@ log = logging.getLogger("llama_orch.tap")
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The supervisor's first message. `money` False: no ledger (a test's gateway); then `key` is what clients carry."""
+    """The supervisor's first message. `money` False: no ledger (a test's gateway); then `key` is what clients carry.
+
+    `processes` is how many there are of them.
+    """
 
     config: TapConfig
     host: str
@@ -48,6 +51,7 @@ class Start:
     ready: bool
     money: bool = True
     key: str | None = None
+    processes: int = 1
 
 
 Opened = tuple["Authority | None", Callable[[], Awaitable[None]]]
@@ -84,7 +88,7 @@ class Gateway:
         options = options_of(config, start.host, start.port)
         tap = self._tap = Tap(options, self.branch)
         tap.config, tap.siblings = config, self.siblings
-        tap.routing = Routing(config)
+        tap.routing = Routing(config, processes=start.processes)
         tap.routing.on_news = self._found
         self._tls = context_of(options)
         tap.routes = ROUTED

@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from llama_orch.tap.applets.offered import check as check_offered
 from llama_orch.tap.listener import BACKLOG, resolve, url_of
 from llama_orch.tap.process import set_limits
 from llama_orch.tap.settings import Ready
+from llama_orch.tap.supervisor.counts import Counts
 from llama_orch.tap.supervisor.gateway import Start
 from llama_orch.tap.supervisor.options import options_of
 from llama_orch.tap.supervisor.shop import Shop
@@ -48,17 +50,19 @@ def serve_tap(
 
     `host`, `port` and `processes` override the configuration (processes: one per core unless it says otherwise).
     `announce` is called once, when all processes serve and the first models are loaded. `money` False serves without a
-    ledger, to whoever has the `key`. Raises ConfigError (address, certificate, upstreams, database), EngineFailed where
-    a local model cannot be loaded.
+    ledger, to whoever has the `key`. Raises ConfigError (address, certificate, upstreams, applets, database),
+    EngineFailed where a local model cannot be loaded.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     options = options_of(config, host or config.listen_host, config.listen_port if port is None else port)
     set_limits(options)
+    check_offered(config)
     tls = context_of(options)
     family, place, _ = resolve(options)
     count = processes or config.processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     listeners = _listeners(family, place, count, options.port)
     start = Start(config, options.host, int(listeners[0].getsockname()[1]), ready=False, money=money, key=key)
+    start = replace(start, processes=count)
     url = config.url or url_of(listeners[0], tls=tls is not None)
     with asyncio.Runner() as runner:
         return runner.run(_run(start, listeners, reload or _reader(config), url, announce))
@@ -68,7 +72,10 @@ async def _run(
     start: Start, listeners: list[socket.socket], reload: Reload, url: str, announce: Callable[[Ready], None]
 ) -> int:
     shop = Shop(start.config.models)
-    supervisor = Supervisor(start, listeners, _fleet(start.config, shop), shop, reload)
+    fleet = _fleet(start.config, shop)
+    supervisor = Supervisor(start, listeners, fleet, shop, reload)
+    if fleet is not None and start.money:
+        supervisor.counts = Counts(fleet, start.config.database)
     notices = _notices(start)
     if notices is not None:
         supervisor.on_reload = notices.reload

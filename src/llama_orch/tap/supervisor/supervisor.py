@@ -10,12 +10,16 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llama_orch.pool.fleet import Fleet, FleetModel
+from llama_orch.tap.applets.offered import check as check_offered
 from llama_orch.tap.routing import Routing
 from llama_orch.tap.settings import Ready
+from llama_orch.tap.standing import standing
 from llama_orch.tap.supervisor.channel import Message
+from llama_orch.tap.supervisor.counts import Counts
 from llama_orch.tap.supervisor.gateway import Start
 from llama_orch.tap.supervisor.member import GatewayPlace
 from llama_orch.tap.supervisor.shop import Shop
@@ -50,6 +54,7 @@ class Supervisor:
         self._rounds: dict[int, Round] = {}
         self._numbers = itertools.count(1)
         self.on_reload: Callable[[TapConfig], None] | None = None
+        self.counts: Counts | None = None
 
     async def run(self, url: str, announce: Callable[[Ready], None]) -> None:
         """Until it is told to end. Raises what a gateway or the first models met at the start."""
@@ -63,6 +68,7 @@ class Supervisor:
         tasks = [asyncio.create_task(place.run()) for place in self._places]
         first = asyncio.create_task(self._begin(url, announce))
         telling = asyncio.create_task(self._tell_models())
+        counting = None if self.counts is None else asyncio.create_task(self.counts.run())
         try:
             await self._over.wait()
             await self._end()
@@ -70,6 +76,10 @@ class Supervisor:
             first.cancel()
             telling.cancel()
             await asyncio.gather(first, telling, *tasks, return_exceptions=True)
+            if self.counts is not None and counting is not None:
+                counting.cancel()
+                await asyncio.gather(counting, return_exceptions=True)
+                await self.counts.close()
             if self._fleet is not None:
                 await self._fleet.close(_CLOSE_SECONDS)
         if self._failure is not None:
@@ -87,12 +97,11 @@ class Supervisor:
         try:
             config = self._reload_config()
             Routing(config)  # raises for an upstream that cannot be meant
+            check_offered(config)
         except OrchError as error:
             log.error("the configuration is not used, the old one stays: %s", error.message)  # noqa: TRY400 - no defect
             return
-        self._start = Start(
-            config, self._start.host, self._start.port, self._start.ready, self._start.money, self._start.key
-        )
+        self._start = replace(self._start, config=config)
         self._shop.update(config.models)
         if self._fleet is None and any(model.local is not None for model in config.models):
             log.warning("local models were added to a tap that had none: they are served after a restart")
@@ -105,9 +114,7 @@ class Supervisor:
 
     def start_of(self) -> Start:
         """What a new gateway process is told first."""
-        return Start(
-            self._start.config, self._start.host, self._start.port, self._ready, self._start.money, self._start.key
-        )
+        return replace(self._start, ready=self._ready)
 
     def hear(self, member: GatewayPlace, message: Message) -> None:
         """What a gateway says that is not for its desk."""
@@ -152,8 +159,7 @@ class Supervisor:
 
     async def _begin(self, url: str, announce: Callable[[Ready], None]) -> None:
         try:
-            if self._fleet is not None:
-                await self._fleet.settled()
+            await self._settled()
             await self._all_serving()
         except OrchError as error:
             self._failure = self._failure or error
@@ -161,8 +167,23 @@ class Supervisor:
             return
         self._ready = True
         self._send_all("ready")
-        loaded = tuple(model.name for model in self._start.config.models)
-        announce(Ready(url, None, loaded, os.getpid()))
+        models, here = self._start.config.models, self._models()
+        served = tuple(model.name for model in models if standing(model, here) != "failed")
+        failed = {model.name: _why(model.name, here) for model in models if model.name not in served}
+        announce(Ready(url, None, served, os.getpid(), failed))
+
+    async def _settled(self) -> None:
+        """The local models are loaded, or all were tried. Raises where that leaves nothing to serve."""
+        if self._fleet is None:
+            return
+        try:
+            await self._fleet.settled()
+        except OrchError:
+            if not any(model.upstreams for model in self._start.config.models):
+                raise
+        for model in self._models():
+            if model.state == "failed" and model.error is not None:
+                log.error("%s is not loaded: %s", model.id, model.error.message)
 
     async def _all_serving(self) -> None:
         while not self._serving.is_set():
@@ -205,3 +226,9 @@ class Supervisor:
         for place in self._places:
             if place is not but:
                 place.send(*message)
+
+
+def _why(name: str, here: Sequence[FleetModel]) -> str:
+    """Why a local model is not served, for the operator."""
+    error = next((model.error for model in here if model.id == name), None)
+    return "it is not loaded" if error is None else error.message

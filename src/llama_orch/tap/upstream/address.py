@@ -44,6 +44,14 @@ class Address:
     def __repr__(self) -> str:
         return f"Address({self.url!r})"
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Reckoned once: every request looks for its connections by it."""
+        return hash((self.url, self.key, self.ca))
+
     @cached_property
     def host(self) -> str:
         """The name or number of the host, as it is looked up."""

@@ -13,6 +13,7 @@ HIGH_WATER = 256 * 1024
 MAX_HEAD = 64 * 1024
 """Bytes of an answer's head."""
 NEVER = float("inf")
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class UpstreamBroken(Exception):  # noqa: N818 - a word for the relay, which makes an error of the tree of it
@@ -93,6 +94,18 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.resume_reading()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
+    def header(self, name: bytes) -> bytes:
+        """The first header of the answer with that name, in lower case; empty where there is none."""
+        for each, value in self.headers:
+            if each == name:
+                return value
+        return b""
+
+    def watch(self, first: float, patience: float) -> None:
+        """It expires if its answer does not begin within `first` seconds, or stops for `patience`."""
+        self.expires = self._loop.time() + first
+        self.patience = patience
+
     @property
     def ended(self) -> bool:
         """Whether the whole answer has come."""
@@ -171,16 +184,18 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header of the answer."""
-        self.headers.append((name.lower(), value))
+        name = name.lower()
+        self.headers.append((name, value))
+        if name in _FRAMING:
+            self._framed = True
 
     def on_headers_complete(self) -> None:
         """The answer's head is whole."""
         status = self._parser.get_status_code()
         if status < 200:  # noqa: PLR2004 - 100 and 103 announce an answer (RFC 9110, 15.2)
-            self.headers = []
+            self.headers, self._framed = [], False
             return
         self.status = status
-        self._framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
         self._head = True
 
     def on_body(self, chunk: bytes) -> None:

@@ -8,7 +8,7 @@ import time
 from functools import partial
 
 from llama_orch.tap.upstream.address import Address
-from llama_orch.tap.upstream.connection import HIGH_WATER, UpstreamConnection
+from llama_orch.tap.upstream.connection import HIGH_WATER, NEVER, UpstreamConnection
 
 _IDLE_SECONDS = 30.0
 """Well below what a worker waits for the next request: none is ever sent into a connection that is being closed."""
@@ -59,7 +59,7 @@ class Pool:
     def release(self, place: Place, connection: UpstreamConnection) -> None:
         """Takes it back; one whose answer was not read to its end is closed."""
         self._watched.discard(connection)
-        connection.patience = connection.expires = float("inf")
+        connection.patience = connection.expires = NEVER
         idle = self._idle.setdefault(place, [])
         if not (connection.ended and connection.reusable) or len(idle) >= _MOST_IDLE:
             connection.abort()
@@ -69,8 +69,7 @@ class Pool:
 
     def watch(self, connection: UpstreamConnection, first: float, patience: float) -> None:
         """Gives the connection up if its answer does not begin within `first` seconds, or stops for `patience`."""
-        connection.expires = asyncio.get_running_loop().time() + first
-        connection.patience = patience
+        connection.watch(first, patience)
         self._watched.add(connection)
 
     def sweep(self, now: float) -> None:
