@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from applet_package import package
 
 from llama_orch_utils import Client
 from llama_orch_utils.applets import Hosted
+from llama_orch_utils.applets.wire import Stop
 from llama_orch_utils.errors import AppletError, BadRequest
 from llama_orch_utils.testing import FakeTap
 
@@ -73,6 +75,54 @@ def test_one_that_hangs_is_ended(shout: Hosted, target: Client) -> None:
     with pytest.raises(AppletError, match="gave no answer within"):
         impatient.invoke({"text": "x", "does": "hang"}, client=target)
     impatient.close()
+
+
+def test_a_run_that_is_stopped_frees_who_waits_and_the_process_goes_on(shout: Hosted, target: Client) -> None:
+    stop, seen = Stop(), threading.Event()
+    caught: list[AppletError] = []
+
+    def work() -> None:
+        try:
+            shout.invoke({"text": "x", "does": "nap"}, client=target, progress=lambda *_: seen.set(), stop=stop)
+        except AppletError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert seen.wait(60)
+    before = process_of(shout)
+    stop.set()
+    thread.join(60)
+    assert "was cancelled" in caught[0].message
+    assert shout.invoke({"text": "x", "times": 1}, client=target).output["words"] == "X"
+    deadline = time.monotonic() + 60
+    while shout._wire is not None and shout._wire._leaving:
+        assert time.monotonic() < deadline, "the host tells that it has ended"
+        time.sleep(0.01)
+    assert process_of(shout) == before
+    with pytest.raises(AppletError, match="was cancelled"):  # set before it begins
+        shout.invoke({"text": "x"}, client=target, stop=stop)
+
+
+def test_one_that_does_not_end_when_it_is_stopped_is_killed(
+    shout: Hosted, target: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llama_orch_utils.applets.wire.LEAVE_SECONDS", 0.2)
+    stop = Stop()
+    shout.invoke({"text": "x", "times": 1}, client=target)
+    before, wire = process_of(shout), shout._wire
+    assert wire is not None
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(AppletError, match="was cancelled"):
+        shout.invoke({"text": "x", "does": "hang"}, client=target, stop=stop)
+    assert wire._process.wait(60) != 0
+    assert shout.invoke({"text": "x", "times": 1}, client=target).output["words"] == "X"
+    assert process_of(shout) != before
+
+
+def process_of(applet: Hosted) -> int:
+    assert applet._wire is not None
+    return applet._wire._process.pid
 
 
 def test_one_that_is_not_there(orch_home: Path, target: Client) -> None:

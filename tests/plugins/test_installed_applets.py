@@ -23,7 +23,7 @@ def rows(run_orch):
 
 
 def said(done) -> str:
-    assert b"Traceback" not in done.stderr
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
     return done.stderr.decode()
 
 

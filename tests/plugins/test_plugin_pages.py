@@ -28,7 +28,7 @@ def commands_of(page: str) -> list[str]:
             kind = line.removeprefix("```") if kind is None else None
         elif kind == "":
             lines.append(line.partition("  #")[0].strip())
-    return [line for line in lines if line.startswith(("orch ", "unzip ", "python3 ", "acme-helpdesk "))]
+    return [line for line in lines if line.startswith(("orch ", "python3 ", "acme-helpdesk "))]
 
 
 @pytest.fixture
@@ -70,20 +70,20 @@ def test_white_label(folder: Path, monkeypatch: pytest.MonkeyPatch):
     found = commands_of("docs/how-to/white-label.md")
     page = (ROOT / "docs/how-to/white-label.md").read_text("utf-8")
     with FakeTap(key="key-of-the-tap") as tap:
-        tap.script(Script((ANSWER,)))
+        tap.script(Script((ANSWER,))).script(Script((ANSWER,)))
         monkeypatch.setenv("ORCH_PUBLIC_URL", tap.url)
         monkeypatch.setenv("ORCH_API_KEY", "key-of-the-tap")
-        for command in found[:3]:
+        for command in found[:4]:
             typed(command, folder)
     (brand,) = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (folder / "acme").mkdir()
     (folder / "acme" / "brand.toml").write_text(brand)
     (folder / "acme" / "logo.svg").write_text("<svg/>")
     applet_house.write_wheel(folder, "triage", package="llama-orch-applet-triage")
-    assert found[3] == "orch applet pack ./acme"
-    signer = json.loads(typed(f"{found[3]} --json", folder).stdout)["signer"]
+    assert found[4] == "orch applet pack ./acme"
+    signer = json.loads(typed(f"{found[4]} --json", folder).stdout)["signer"]
     typed("mv dist/*.zip .", folder)
-    for command in found[4:]:
+    for command in found[5:]:
         given = "key-of-acme\n" if command.endswith("login") else ""
         typed(command.replace("ed25519:…", signer), folder, given)
-    assert len(found) == 8
+    assert len(found) == 9

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -91,11 +92,52 @@ def test_every_ready_made_applet_brings_a_set_that_fits_it() -> None:
     for name in ("triage", "reply", "outreach", "brief", "summarize", "minutes", "extract"):
         applet: Any = found[name]
         cases = own_cases(applet)
-        assert len(cases) >= 2
+        assert len(cases) >= 20, name
         assert len({each.name for each in cases}) == len(cases)
         for each in cases:
             applet.read(each.input)
             assert {path.partition(".")[0] for path in each.expect} <= set(applet.output.model_fields)
+        assert any("injection" in each.name for each in cases), f"{name}: data that gives orders"
+
+
+SPOKEN = {"reply": 3, "triage": 8, "outreach": 4, "brief": 4, "summarize": 4, "minutes": 3, "extract": 1}
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_sets_speak_several_languages_and_an_empty_answer_is_not_right(orch_home: Path, name: str) -> None:
+    found = load(name)
+    assert found is not None
+    cases = own_cases(found.applet)  # type: ignore[arg-type]
+    foreign = ("German", "French", "Spanish", "Dutch", "Polish", "Italian", "Portuguese", "Japanese", "Turkish")
+    spoken = [each for each in cases if any(word.casefold() in each.name.casefold() for word in foreign)]
+    assert len(spoken) >= SPOKEN[name]
+    with FakeTap() as tap, Client(tap.url) as client:
+        report = evaluate(found.applet, cases, client)  # type: ignore[arg-type]
+    # The smallest answer that fits: a set that calls that right checks nothing.
+    perfect = [each.name for each in report.cases if each.right == each.checks]
+    # (That nothing is known, and nothing was decided, is a right answer where it is so.)
+    assert len(perfect) <= len(cases) // 2, perfect
+    assert report.score < 0.6
+
+
+def test_what_extract_and_reply_expect_stands_in_their_sources() -> None:
+    """A check that no true answer could pass would only lower every score."""
+    for name in ("extract", "reply"):
+        found = load(name)
+        assert found is not None
+        for each in own_cases(found.applet):  # type: ignore[arg-type]
+            sources = [each.input.get("text", ""), *(one["text"] for one in each.input.get("sources", ()))]
+            text = " ".join(sources).casefold()
+            digits = re.sub(r"[.,](?=\d{3}\b)", "", text).replace(",", ".")
+            for path, what in each.expect.items():
+                wanted = what.get("has", []) if isinstance(what, dict) else [what]
+                for word in wanted if path not in ("known", "rows.0.cells.kind") else ():
+                    if isinstance(word, str) and not path.endswith("source"):
+                        assert word.casefold() in text, (each.name, word)
+                    elif isinstance(word, (int, float)) and not isinstance(word, bool):
+                        assert f"{word:g}" in digits, (each.name, word)
+                if path.endswith("source"):
+                    assert what in [one["name"] for one in each.input["sources"]]
 
 
 def test_targets_are_compared_side_by_side(run_orch: Orch, tmp_path: Path) -> None:

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 from llama_orch.applets import lock
 from llama_orch.applets.record import Record
 from llama_orch_utils.applets import discovery
 from llama_orch_utils.applets.discovery import Found
 from llama_orch_utils.errors import AppletError
+
+if TYPE_CHECKING:
+    from llama_orch_utils.applets import Applet
 
 
 def names() -> tuple[str, ...]:
@@ -26,10 +30,11 @@ def discover() -> Iterator[Found]:
 
 
 def load(name: str) -> Found | None:
-    """The applet of that name, or None. One that is here twice is an error that names both."""
+    """The applet of that name, whose runs are confined, or None. One that is here twice is an error that names both."""
     record = lock.read().get(name)
     if record is None:
-        return discovery.load(name)
+        found = discovery.load(name)
+        return found if found is None or found.applet is None else _beside(found)
     if name in discovery.names():
         beside = discovery.load(name)
         other = beside.package if beside is not None else name
@@ -38,6 +43,12 @@ def load(name: str) -> Found | None:
         )
         return Found(name, record.package, error=AppletError(words, hint=f"orch applet rm {name}"))
     return installed(record)
+
+
+def _beside(found: Found) -> Found:
+    from llama_orch.applets.beside import Beside
+
+    return Found(found.name, found.package, applet=Beside(cast("Applet[Any, Any]", found.applet)))
 
 
 def installed(record: Record) -> Found:

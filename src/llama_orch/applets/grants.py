@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llama_orch.applets import confine
-from llama_orch.applets.record import Record
 from llama_orch_utils.applets.manifest import Manifest
 
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/nix/store", "/etc/ssl", "/etc/pki", "/etc/localtime",
@@ -20,6 +19,10 @@ _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/nix/store", "/et
            "/dev/urandom", "/dev/random", "/dev/zero", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
            "/sys/devices/system/cpu", "/sys/fs/cgroup")  # fmt: skip
 _TCP_ABI = 4
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from llama_orch_utils.applets.host import main; sys.exit(main(sys.argv[2:]))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +58,30 @@ def asks(manifest: Manifest) -> str:
     return "; ".join(found if manifest.reads or manifest.writes else ["no files", *found])
 
 
-def command(
-    record: Record, reads: Sequence[Path], writes: Sequence[Path], port: int | None, folder: Path
-) -> tuple[str, ...]:
-    """The words that start its host, confined to these files and this port; `folder` is for what it writes besides."""
-    python = record.place.python
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What one process gets: files to read and to write, the one port that it may connect to, its own folder."""
+
+    reads: Sequence[Path]
+    writes: Sequence[Path]
+    port: int | None
+    folder: Path
+
+
+def command(python: str, name: str, grant: Grant, paths: Sequence[str] = ()) -> tuple[str, ...]:
+    """The words that start the host of the applet `name`, confined.
+
+    `python` is that of its environment; `paths`: where it imports from, where that is not its environment alone.
+    """
     base = {sys.base_prefix, str(Path(os.path.realpath(python)).parents[1]), str(Path(python).parents[1])}
     rules = {
-        "read": [*_SYSTEM, *sorted(base), *map(str, reads)],
-        "write": [str(folder), "/dev/null", *map(str, writes)],
-        "port": port,
-        "folder": str(folder),
+        "read": [*_SYSTEM, *sorted(base), *paths, *map(str, grant.reads)],
+        "write": [str(grant.folder), "/dev/null", *map(str, grant.writes)],
+        "port": grant.port,
+        "folder": str(grant.folder),
     }
-    host = (str(python), "-I", "-m", "llama_orch_utils.applets.host", record.id)
-    return (sys.executable, "-I", "-S", confine.__file__, json.dumps(rules), *host)
+    start = ("-c", _START, json.dumps(paths)) if paths else ("-m", "llama_orch_utils.applets.host")
+    return (sys.executable, "-I", "-S", confine.__file__, json.dumps(rules), python, "-I", *start, name)
 
 
 def environment(folder: Path) -> dict[str, str]:

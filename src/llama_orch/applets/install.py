@@ -56,10 +56,10 @@ def check_free(offer: Offer) -> None:
         )
 
 
-def add(offer: Offer, say: Say, *, signer: str = "", brand: Mapping[str, str] | None = None) -> Record:
+def add(offer: Offer, say: Say, *, signer: str = "", brand: Mapping[str, str] | None = None, icon: str = "") -> Record:
     """Installs what is offered. Raises AppletError; then nothing is left of it."""
     check_free(offer)
-    record = replace(make(offer, say), signer=signer, brand=dict(brand or {}))
+    record = replace(make(offer, say), signer=signer, brand=dict(brand or {}), icon=icon)
     try:
         with lock.changing() as found:
             if record.id in found:
@@ -74,12 +74,12 @@ def add(offer: Offer, say: Say, *, signer: str = "", brand: Mapping[str, str] | 
 
 
 def exchange(
-    old: Record, offer: Offer, say: Say, *, signer: str = "", brand: Mapping[str, str] | None = None
+    old: Record, offer: Offer, say: Say, *, signer: str = "", brand: Mapping[str, str] | None = None, icon: str = ""
 ) -> Record:
     """Puts what is offered in the place of `old`, which stays where that fails. Raises AppletError."""
     if offer.brought.manifest.id != old.id:
         raise AppletError(f"that source brings {offer.brought.manifest.id}, not {old.id}", hint="orch applet ls")
-    record = replace(make(offer, say), signer=signer, brand=dict(brand or {}))
+    record = replace(make(offer, say), signer=signer, brand=dict(brand or {}), icon=icon)
     try:
         with lock.changing() as found:
             found[record.id] = record

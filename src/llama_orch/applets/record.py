@@ -29,7 +29,8 @@ class Record:
     """One applet. `manifest` is its `applet.toml`, `schema` its JSON Schemas.
 
     `packages` maps each package of its environment to `VERSION sha256:…` (of its RECORD, which holds the hashes of its
-    files). `signer` is the fingerprint of who signed its bundle, `brand` the bundle's texts.
+    files). `signer` is the fingerprint of who signed its bundle, `brand` the bundle's texts,
+    `icon` its logo (a data: URI).
     """
 
     id: str
@@ -45,6 +46,7 @@ class Record:
     packages: Mapping[str, str] = field(default_factory=dict[str, str])
     signer: str = ""
     brand: Mapping[str, str] = field(default_factory=dict[str, str])
+    icon: str = field(default="", repr=False)
 
     @property
     def place(self) -> Place:

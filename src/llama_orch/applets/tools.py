@@ -150,6 +150,7 @@ def _write_report(report: Path, out: Path) -> None:
     report.unlink()
     lines: list[str] = []
     for each in found["install"]:
-        about, hashes = each["metadata"], each["download_info"]["archive_info"]["hashes"]
-        lines.append(f"{about['name'].lower()}=={about['version']} --hash=sha256:{hashes['sha256']}\n")
+        about, archive = each["metadata"], each["download_info"]["archive_info"]
+        digest = archive["hashes"]["sha256"] if "hashes" in archive else archive["hash"].partition("=")[2]  # pip < 23.1
+        lines.append(f"{about['name'].lower()}=={about['version']} --hash=sha256:{digest}\n")
     out.write_text("".join(sorted(lines)), "utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An applet against what a target answered once, and against one that answers now.
+"""An applet against what a target answered once, and against one that answers now (`recording.py` writes that down).
 
 `tests/recorded.jsonl` has a line per case: `input`, the target's `answers` in their order, and the `output`.
 """

@@ -23,6 +23,8 @@ with `applet.toml` and `prompts/triage.md` beside the module, and in its `pyproj
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from llama_orch_utils.facade import lazy
@@ -83,6 +85,18 @@ _load = lazy(__name__, _HOME_OF)
 
 def __getattr__(name: str) -> object:
     return _load(name)
+
+
+class _Package(ModuleType):
+    """Its `applet` is the decorator, also after the import of the module of that name, which would take its place."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "applet" and isinstance(value, ModuleType):
+            value = value.applet
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

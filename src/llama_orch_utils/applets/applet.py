@@ -129,6 +129,12 @@ class Applet(Generic[In, Out]):
             made: object = self.function(given, context)
         except OrchError:
             raise
+        except PermissionError as error:
+            words = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+            raise AppletError(
+                f"applet {self.id} was refused what it did not ask for, or was not given: {words}",
+                hint=f"orch applet ls shows what {self.id} may touch; the files that it gets are those you name",
+            ) from error
         except (Exception, SystemExit) as error:
             raise AppletError(f"applet {self.id} failed: {type(error).__name__}: {error}") from error
         if isinstance(made, self.output):
@@ -211,10 +217,24 @@ def applet(package: str | None) -> Callable[[Callable[[In, Context], Out]], Appl
             ) from error
         manifest = manifests.parse(text, f"{package}/{manifests.FILE}")
         shape = _types(function, manifest.id)[0]
+        _check_columns(manifest, list(shape.model_fields), f"{package}/{manifests.FILE}")
         always = {*shape.model_fields, "input"}
-        return Applet(function, manifest, Prompts(_texts(folder), manifest.prompts or {}, always))
+        return Applet(function, manifest, Prompts(_texts(folder), manifest.prompts or {}, always, manifest.brand_slots))
 
     return make
+
+
+def _check_columns(manifest: Manifest, fields: list[str], where: str) -> None:
+    from difflib import get_close_matches
+
+    for name in manifest.batch_columns:
+        if name not in fields:
+            near = get_close_matches(name, fields, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise AppletError(
+                f"{where}: batch.columns.{name} is no field of the input{meant}",
+                hint=f"its fields are: {', '.join(fields)}",
+            )
 
 
 def _texts(folder: Any) -> dict[str, str]:

@@ -32,6 +32,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({point.name for point in _points()}))
 
 
+def packages() -> dict[str, str]:
+    """By name the package that brings each; loads none of them."""
+    return {point.name: _package(point) for point in _points()}
+
+
 def discover() -> Iterator[Found]:
     """Every installed applet, loaded one by one, in the order of their names."""
     for name in names():

@@ -2,7 +2,9 @@
 """`python -m llama_orch_utils.applets.host ID`: an applet in a process of its own, as an MCP server over stdio.
 
 Whoever runs it may say in a call's `_meta` (`llama-orch`) what the run gets: `target`, `key`, `model`, `max_cost`
-(micro-euros), `reads` and `writes` (paths), `brand`, `repeat`. What the applet prints goes to stderr: stdout is MCP's.
+(micro-euros), `reads` and `writes` (paths), `brand`, `repeat`. `once`: its key is for this run, nothing of it is kept;
+`tell_end`: it wants to hear when a run has ended that was cancelled.
+What the applet prints goes to stderr: stdout is MCP's.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -25,27 +27,33 @@ if TYPE_CHECKING:
     from llama_orch_utils.applets.schema import Runnable
     from llama_orch_utils.client.blocking import Client
 
-_THREADS, _MOST_CLIENTS = 16, 32
+_THREADS, _MOST_CLIENTS = 64, 32
 _USAGE = 2
+_Reached = tuple[str | None, str | None, str | None]
+"""Target, key and model."""
 
 
 class Clients:
     """Open clients by target, key and model, so that a warm call needs no new connection."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[tuple[str | None, str | None, str | None], Client] = OrderedDict()
+        self._open: OrderedDict[_Reached, Client] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, given: Mapping[str, Any]) -> Client:
-        """The client for what a call's `_meta` says."""
-        from llama_orch_utils.client.blocking import Client
+    @contextlib.contextmanager
+    def lent(self, given: Mapping[str, Any]) -> Generator[Client]:
+        """The client for what a call's `_meta` says; with `once` it is closed after the run."""
+        if given.get("once"):
+            with _client(*_reached(given)) as client:
+                yield client
+        else:
+            yield self._get(_reached(given))
 
-        wanted = (given.get("target"), given.get("key"), given.get("model"))
+    def _get(self, wanted: _Reached) -> Client:
         with self._lock:
             found = self._open.pop(wanted, None)
             if found is None:
-                target, key, model = wanted
-                found = Client(target, key=key, model=model)
+                found = _client(*wanted)
             self._open[wanted] = found
             if len(self._open) > _MOST_CLIENTS:
                 self._open.popitem(last=False)
@@ -129,26 +137,28 @@ class Host:
             result = {"content": [{"type": "text", "text": words}], "isError": True}
         if identity not in self._cancelled:
             self._answer(identity, result)
+        elif _given(params).get("tell_end"):
+            self._send({"method": rpc.ENDED, "params": {"requestId": identity}})
         self._cancelled.discard(identity)
 
     def _run(self, params: rpc.Json) -> rpc.Json:
-        meta = cast("rpc.Json", params.get("_meta") or {})
-        given = cast("rpc.Json", meta.get(rpc.META) or {})
+        given = _given(params)
         arguments: Any = params.get("arguments") or {}
         if not isinstance(arguments, dict):
             raise BadRequest("arguments must be an object", param="/")
         from llama_orch_utils.applets.files import Files
 
         files = Files(*([Path(each) for each in given.get(name, ())] for name in ("reads", "writes")))
-        made = self._applet.invoke(
-            cast("rpc.Json", arguments),
-            client=self._clients.get(given),
-            files=files,
-            progress=self._progress(meta.get("progressToken")),
-            brand=given.get("brand"),
-            max_cost=given.get("max_cost"),
-            repeat=given.get("repeat"),
-        )
+        with self._clients.lent(given) as client:
+            made = self._applet.invoke(
+                cast("rpc.Json", arguments),
+                client=client,
+                files=files,
+                progress=self._progress(_meta(params).get("progressToken")),
+                brand=given.get("brand"),
+                max_cost=given.get("max_cost"),
+                repeat=given.get("repeat"),
+            )
         return {
             "content": [{"type": "text", "text": made.text}],
             "structuredContent": made.output,
@@ -174,6 +184,25 @@ class Host:
         with self._lock:
             self._sink.write(rpc.line(message))
             self._sink.flush()
+
+
+def _given(params: rpc.Json) -> rpc.Json:
+    """What ours stands in a call's `_meta`."""
+    return cast("rpc.Json", _meta(params).get(rpc.META) or {})
+
+
+def _reached(given: Mapping[str, Any]) -> _Reached:
+    return given.get("target"), given.get("key"), given.get("model")
+
+
+def _client(target: str | None, key: str | None, model: str | None) -> Client:
+    from llama_orch_utils.client.blocking import Client
+
+    return Client(target, key=key, model=model)
+
+
+def _meta(params: rpc.Json) -> rpc.Json:
+    return cast("rpc.Json", params.get("_meta") or {})
 
 
 def main(words: list[str]) -> int:

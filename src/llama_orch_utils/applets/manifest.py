@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from llama_orch_utils.errors import AppletError
@@ -24,6 +24,8 @@ _SHAPE: dict[str, dict[str, type | tuple[type, ...]]] = {
     "needs": {"capabilities": list, "context": int},
     "cost": {"most": str},
     "brand": {"slots": list},
+    "batch": {"columns": dict},
+    "batch.columns": {},
     "prompts": {},
 }
 _REQUIRED = ("id", "version", "summary", "licence", "api")
@@ -36,7 +38,8 @@ class Manifest:
     `reads` and `writes` name folders that a run maps to real ones (`inputs`, `outputs`); `network` holds `target` or
     nothing. `capabilities` and `context` (tokens) are what the target's model must have. `most_cost` is micro-euros of
     one run (None: no cap of its own). `brand_slots` are the texts that a client's brand may fill, `prompts` by a
-    prompt's name the placeholders that it may have besides the input's fields.
+    prompt's name the placeholders that it may have besides the input's fields. `batch_columns` are, by a field of the
+    input, the other names that its column may have in a table.
     """
 
     id: str
@@ -51,6 +54,7 @@ class Manifest:
     most_cost: int | None = None
     brand_slots: tuple[str, ...] = ()
     prompts: Mapping[str, tuple[str, ...]] | None = None
+    batch_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 def parse(text: str, where: str = FILE) -> Manifest:
@@ -89,6 +93,7 @@ def _manifest(raw: dict[str, Any], reader: _Reader) -> Manifest:
         most_cost=_cost(raw.get("cost", {}).get("most"), reader),
         brand_slots=reader.words(raw.get("brand", {}).get("slots", []), "brand.slots", _WORD),
         prompts=prompts,
+        batch_columns=reader.columns(raw.get("batch", {}).get("columns", {})),
     )
 
 
@@ -117,6 +122,9 @@ class _Reader:
             path = f"{table}.{name}".strip(".")
             if isinstance(value, dict) and path in _SHAPE:
                 self.check(cast("dict[str, Any]", value), path)
+            elif table == "batch.columns":
+                if not isinstance(value, (str, list)):
+                    raise self.wrong(path, "must be a column's name, or a list of names")
             elif table == "prompts":
                 if not isinstance(value, list):
                     raise self.wrong(path, "must be a list of placeholders")
@@ -138,6 +146,21 @@ class _Reader:
             if not isinstance(value, str) or not form.fullmatch(value):
                 raise self.wrong(path, f"cannot hold {value!r}")
         return tuple(values)
+
+    def columns(self, raw: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        """Names of columns by field: each a text that is not empty, and of one field only."""
+        found: dict[str, tuple[str, ...]] = {}
+        seen: dict[str, str] = {}
+        for name, value in raw.items():
+            names: list[Any] = [value] if isinstance(value, str) else value
+            for each in names:
+                if not isinstance(each, str) or not each.strip():
+                    raise self.wrong(f"batch.columns.{name}", f"cannot hold {each!r}")
+                other = seen.setdefault(each.strip().casefold(), name)
+                if other != name:
+                    raise self.wrong(f"batch.columns.{name}", f"holds {each!r}, which is {other} already")
+            found[name] = tuple(names)
+        return found
 
     def choices(self, values: list[Any], path: str, known: tuple[str, ...]) -> tuple[str, ...]:
         """A list of known words."""

@@ -2,7 +2,8 @@
 """The wording of an applet: Markdown files beside the code, for whoever does not program.
 
 `{name}` and `{name.field}` stand for values, `{{` and `}}` for braces. A value is put in as it is: what it holds is
-never looked at for placeholders.
+never looked at for placeholders. A line with a text of the
+brand (`{brand.name}`) is left out where that text is not set.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ FOLDER, SUFFIX = "prompts", ".md"
 _PLACE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*")
 _COMMENT = re.compile(r"\A<!--.*?-->\s*", re.DOTALL)
 ALWAYS = frozenset({"brand"})
+_SLOTS = "or add it to slots under [brand] in applet.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,27 @@ class Prompt:
 
     def fill(self, values: Mapping[str, Any]) -> str:
         """The prompt with `values`. Raises AppletError for a placeholder that has none."""
+        lines: list[str] = []
+        left_out = shorter = False
+        for line in self.text.split("\n"):
+            written = self._line(line, values)
+            if written is None:
+                left_out = shorter = True
+            elif not (left_out and not line.strip() and (not lines or not lines[-1].strip())):  # one gap, not two
+                lines.append(written)
+                left_out = False
+        return "\n".join(lines).strip("\n") if shorter else "\n".join(lines)
+
+    def _line(self, line: str, values: Mapping[str, Any]) -> str | None:
+        """The line; None where it is about a text that the brand does not have."""
         parts: list[str] = []
-        for literal, place, _, _ in Formatter().parse(self.text):
+        for literal, place, _, _ in Formatter().parse(line):
             parts.append(literal)
             if place is not None:
-                parts.append(_written(self._value(place, values)))
+                written = _written(self._value(place, values))
+                if not written and place.partition(".")[0] in ALWAYS:
+                    return None
+                parts.append(written)
         return "".join(parts)
 
     def _value(self, place: str, values: Mapping[str, Any]) -> Any:
@@ -59,9 +77,16 @@ class Prompts:
     """The prompts of one applet, by name."""
 
     def __init__(
-        self, texts: Mapping[str, str], allowed: Mapping[str, Collection[str]], always: Collection[str]
+        self,
+        texts: Mapping[str, str],
+        allowed: Mapping[str, Collection[str]],
+        always: Collection[str],
+        slots: Collection[str] | None = None,
     ) -> None:
-        """`allowed` placeholders by prompt, `always` those of every one. Raises AppletError for any other."""
+        """`allowed` placeholders by prompt, `always` those of every one, `slots` those of the brand (None: any).
+
+        Raises AppletError for any other.
+        """
         self._prompts = {name: _parsed(name, text) for name, text in texts.items()}
         for name in allowed:
             if name not in self._prompts:
@@ -69,8 +94,11 @@ class Prompts:
         for prompt in self._prompts.values():
             known = {*allowed.get(prompt.name, ()), *always, *ALWAYS}
             for place in sorted(prompt.places):
-                if place.partition(".")[0] not in known:
+                root, _, slot = place.partition(".")
+                if root not in known:
                     raise _unknown(prompt, place, known)
+                if root in ALWAYS and slots is not None and slot not in slots:
+                    raise _unknown(prompt, place, {f"{root}.{each}" for each in slots}, _SLOTS)
 
     def __getitem__(self, name: str) -> Prompt:
         if name not in self._prompts:
@@ -99,11 +127,11 @@ def _parsed(name: str, text: str) -> Prompt:
     return Prompt(name, text, frozenset(places))
 
 
-def _unknown(prompt: Prompt, place: str, known: Collection[str]) -> AppletError:
+def _unknown(prompt: Prompt, place: str, known: Collection[str], more: str = "") -> AppletError:
     line = next((n for n, each in enumerate(prompt.text.splitlines(), 1) if f"{{{place}}}" in each), 1)
     return AppletError(
         f"prompts/{prompt.name}.md, line {line}: nobody fills in {{{place}}}",
-        hint=f"there are: {', '.join(sorted(known))}",
+        hint="; ".join(filter(None, (f"there are: {', '.join(sorted(known)) or 'none'}", more))),
     )
 
 

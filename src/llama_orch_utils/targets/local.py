@@ -17,6 +17,8 @@ GpuUse = Literal["auto", "require", "off"]
 Split = Literal["none", "layer", "row"]
 FlashAttention = Literal["auto", "on", "off"]
 RopeScaling = Literal["none", "linear", "yarn"]
+NO_PROJECTOR = "none"
+"""The projector of a worker that is to see nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class WorkerSettings:
     given), `flash_attention` auto, on or off. `rope_scaling` (none, linear, yarn), `rope_scale` (by how much the
     context is extended) and `yarn_original_context` (tokens that it was trained on). `loras` are adapters with their
     scales; `draft` is a smaller model, by name or path, that proposes up to `draft_tokens` tokens, `projector` the GGUF
-    that lets the model see. `engine` is the name of a managed build (None: the one that is in use).
+    that lets the model see (None: the one that came with it, "none": none). `engine` is the name of a managed build
+    (None: the one that is in use).
     """
 
     context: int | None = None

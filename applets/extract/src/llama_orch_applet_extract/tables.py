@@ -6,19 +6,18 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, Field
 
 from llama_orch_applet_extract.columns import Schema, columns_of, shape_of, wanted
 from llama_orch_utils.applets import Context, Document, applet
+from llama_orch_utils.applets.cells import safe
 from llama_orch_utils.chunking import Passage, answer_tokens, fitting
 from llama_orch_utils.documents.source import Source, gather
 from llama_orch_utils.grounding import stands
 
 Cell = str | int | float | bool | None
 _ANSWER_TOKENS = 1500
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _RULES = {
     True: "One row for each thing of that kind in the document; no row where there is none.",
     False: "Exactly one row.",
@@ -33,6 +32,7 @@ class Job(BaseModel):
     sources: list[Source] = Field([], description="documents as texts")
     columns: str = Field(min_length=1, description="such as 'name, total number, due: a date', or a JSON Schema")
     many: bool = Field(False, description="a document may hold several rows")
+    raw: bool = Field(False, description="cells as they are, also what a spreadsheet would run")
 
 
 class Row(BaseModel):
@@ -73,7 +73,7 @@ def extract(job: Job, context: Context) -> Table:
             for row in _rows(part, job, columns, shape, context)
         ]
         rows += found if job.many else _one(found, list(columns))
-    return Table(columns=list(columns), rows=rows, csv=_csv(list(columns), rows))
+    return Table(columns=list(columns), rows=rows, csv=_csv(list(columns), rows, raw=job.raw))
 
 
 def _rows(part: Passage, job: Job, columns: dict[str, Schema], shape: type[BaseModel], context: Context) -> list[Row]:
@@ -112,15 +112,10 @@ def _shown(value: Cell, column: Schema, part: Passage) -> bool:
     return stands(value, part.text)
 
 
-def _csv(columns: list[str], rows: list[Row]) -> str:
+def _csv(columns: list[str], rows: list[Row], *, raw: bool) -> str:
     buffer = io.StringIO(newline="")
     lines = csv.writer(buffer)
-    lines.writerow([_safe(name) for name in [*columns, "source" if "source" not in columns else "source document"]])
-    for row in rows:
-        lines.writerow([*(_safe(row.cells[name]) for name in columns), _safe(row.source)])
+    head = [*columns, "source" if "source" not in columns else "source document"]
+    for cells in (head, *([*(row.cells[name] for name in columns), row.source] for row in rows)):
+        lines.writerow(cells if raw else map(safe, cells))
     return buffer.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula, made a text (OWASP: CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
 _WIDTH = 75  # octets of a line, without its end (section 3.1)
-_PRODUCT = "-//orch//minutes 0.1//EN"
+_PRODUCT = "-//{}//minutes 0.1//EN"
 _LAST = date.max
 
 
@@ -25,9 +25,17 @@ class Entry:
     words: str = ""
 
 
-def calendar(name: str, entries: Sequence[Entry], stamp: datetime) -> str:
-    """The file; the same entries give the same identifiers, so that importing twice adds nothing. CRLF line ends."""
-    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{_PRODUCT}", "CALSCALE:GREGORIAN"]
+def calendar(name: str, entries: Sequence[Entry], stamp: datetime, maker: str = "") -> str:
+    """The file, made by `maker` (unless that is empty), with CRLF line ends.
+
+    The same entries give the same identifiers, so that importing twice adds nothing.
+    """
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        f"PRODID:{_text(_PRODUCT.format(maker.replace('//', ' ') or 'orch'))}",
+        "CALSCALE:GREGORIAN",
+    ]
     made = stamp.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     for entry in entries:
         identity = uuid5(NAMESPACE_URL, f"{name}\n{entry.day.isoformat()}\n{entry.summary}")

@@ -59,13 +59,13 @@ def minutes(given: Transcript, context: Context) -> Minutes:
     questions = _noted([each for part in heard for each in part.questions], transcript)
     actions = _actions([each for part in heard for each in part.actions], transcript, given.date)
     proposed = sum(len(part.decisions) + len(part.actions) + len(part.questions) for part in heard)
-    paper = markdown(given.title, given.date, decisions, actions, questions)
+    paper = markdown(given.title, given.date, decisions, actions, questions, context.prompt("footer"))
     made = Minutes(
         decisions=decisions,
         actions=actions,
         questions=questions,
         markdown=paper,
-        ics=_calendar(given, actions),
+        ics=_calendar(given, actions, context.brand.get("name", "")),
         dropped=proposed - len(decisions) - len(actions) - len(questions),
     )
     if given.into is not None:
@@ -118,11 +118,11 @@ def _actions(items: list[Task], transcript: Read, held: day | None) -> list[Acti
     return list(found.values())
 
 
-def _calendar(given: Transcript, actions: list[Action]) -> str:
+def _calendar(given: Transcript, actions: list[Action], brand: str) -> str:
     stamp = datetime.combine(given.date, time(), UTC) if given.date else datetime.now(UTC)
     dated = [
         Entry(each.due, f"{each.owner}: {each.task}" if each.owner else each.task, f"{given.title}: “{each.quote}”")
         for each in actions
         if each.due is not None
     ]
-    return calendar(given.title, dated, stamp)
+    return calendar(given.title, dated, stamp, brand)

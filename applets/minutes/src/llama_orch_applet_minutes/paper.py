@@ -32,9 +32,14 @@ class Action(BaseModel):
 
 
 def markdown(
-    title: str, held: date | None, decisions: Sequence[Noted], actions: Sequence[Action], questions: Sequence[Noted]
+    title: str,
+    held: date | None,
+    decisions: Sequence[Noted],
+    actions: Sequence[Action],
+    questions: Sequence[Noted],
+    footer: str = "",
 ) -> str:
-    """The minutes as Markdown; what was said cannot change its layout."""
+    """The minutes as Markdown; what was said cannot change its layout. The lines of `footer` stand below a rule."""
     head = f"# {_plain(title)}" + (f", {held.isoformat()}" if held else "")
     rows = [
         f"| {_plain(each.task)} | {_plain(each.owner or '')} | "
@@ -43,6 +48,7 @@ def markdown(
     ]
     table = ["| Task | Owner | Due |\n|---|---|---|\n" + "\n".join(rows)] if rows else ["None."]
     parts = [head, "## Decisions", _list(decisions), "## Actions", *table, "## Open questions", _list(questions)]
+    parts += ["---", "  \n".join(map(_plain, footer.splitlines()))] if footer else []
     return "\n\n".join(parts) + "\n"
 
 

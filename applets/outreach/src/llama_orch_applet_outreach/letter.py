@@ -72,9 +72,9 @@ def outreach(lead: Lead, context: Context) -> Letter:
     shape = draft_of(tuple(row))
     for last in (False, True):
         draft: Draft = context.client.parse(turns, shape, repairs=1, max_tokens=_ANSWER_TOKENS)
-        faults = faults_of(draft, row, lead.brief, lead.language)
+        faults = faults_of(draft, row, "\n".join((lead.brief, context.brand.get("name", ""))), lead.language)
         if not faults:
-            return _letter(draft, lead, row)
+            return _letter(draft, lead, row, context.prompt("signature"))
         if last:
             raise InvalidAnswer(
                 f"the message states what its row does not hold: {faults[0]}",
@@ -93,12 +93,12 @@ def _prompt(lead: Lead, row: dict[str, str], context: Context) -> str:
     )  # fmt: skip
 
 
-def _letter(draft: Draft, lead: Lead, row: dict[str, str]) -> Letter:
+def _letter(draft: Draft, lead: Lead, row: dict[str, str], signature: str) -> Letter:
     hello = _GREETINGS.get(lead.language.strip().lower(), "Hello")
     name = " ".join(lead.name.split())
     greeting = f"{hello} {name}," if name else f"{hello},"
     body = " ".join(each.strip() for each in draft.body)
-    parts = [greeting, draft.opening.text.strip(), body, draft.closing.strip()]
+    parts = [greeting, draft.opening.text.strip(), body, draft.closing.strip(), signature]
     details = [Detail(column="name", words=name)] if name else []
     details.append(Detail(column=draft.opening.column, words=own_words(draft.opening.quote, row[draft.opening.column])))
     return Letter(subject=draft.subject.strip(), text="\n\n".join(each for each in parts if each), details=details)

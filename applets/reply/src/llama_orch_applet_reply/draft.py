@@ -63,7 +63,7 @@ def reply(asked: Question, context: Context) -> Reply:
     tokens = max(min(_PASSAGE_TOKENS, answer_tokens(context.client, _ANSWER_TOKENS) // asked.passages), _LEAST_TOKENS)
     index = Index(passages(documents, tokens, rate(context.client, documents)), context.client)
     hits = index.search(asked.question, asked.passages)
-    unknown = context.prompt("unknown", **asked.model_dump())
+    unknown = _signed(context.prompt("unknown", **asked.model_dump()), context)
     if not hits:
         return Reply(known=False, draft=unknown, claims=[], dropped=0)
     context.progress(1, 2, "drafting")
@@ -71,7 +71,7 @@ def reply(asked: Question, context: Context) -> Reply:
     dropped = len(answer.claims) - len(found) if answer.known else 0
     if not answer.known or not found:
         return Reply(known=False, draft=unknown, claims=[], dropped=dropped)
-    draft = " ".join(f"{each.text.strip()} [{at}]" for at, each in enumerate(found, 1))
+    draft = _signed(" ".join(f"{each.text.strip()} [{at}]" for at, each in enumerate(found, 1)), context)
     claims = [
         Claim(text=each.text.strip(), source=each.cited.source, place=str(each.cited.place), quote=each.cited.quote)
         for each in found
@@ -87,8 +87,14 @@ def _ask(asked: Question, hits: list[Hit], context: Context) -> tuple[Answer, li
     turns = [message(prompt)]
     tokens = answer_tokens(context.client, _ANSWER_TOKENS)
     answer = context.client.parse(turns, Answer, repairs=1, max_tokens=tokens, temperature=0.0)
-    faults = faults_of(answer, hits)
+    ours = context.brand.get("name", "")
+    faults = faults_of(answer, hits, ours)
     if answer.known and faults:
         turns += [message(answer.model_dump_json(), "assistant"), message(context.prompt("mend", faults=faults))]
         answer = context.client.parse(turns, Answer, repairs=1, max_tokens=tokens, temperature=0.0)
-    return answer, proven(answer, hits)
+    return answer, proven(answer, hits, ours)
+
+
+def _signed(text: str, context: Context) -> str:
+    """With the signature of the brand, where it has one."""
+    return "\n\n".join(filter(None, (text, context.prompt("signature"))))

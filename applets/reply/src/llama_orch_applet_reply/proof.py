@@ -39,17 +39,17 @@ class Proven:
     cited: Citation
 
 
-def proven(answer: Answer, hits: Sequence[Hit]) -> list[Proven]:
-    """The claims whose quotes are there, and that say no number and no name beyond their quotes."""
-    return [found for each in answer.claims if isinstance(found := _judged(each, hits), Proven)]
+def proven(answer: Answer, hits: Sequence[Hit], ours: str = "") -> list[Proven]:
+    """The claims whose quotes are there, and that say no number and no name beyond their quotes but `ours`."""
+    return [found for each in answer.claims if isinstance(found := _judged(each, hits, ours), Proven)]
 
 
-def faults_of(answer: Answer, hits: Sequence[Hit]) -> list[str]:
+def faults_of(answer: Answer, hits: Sequence[Hit], ours: str = "") -> list[str]:
     """What is wrong with the others, in words for the model."""
-    return [found for each in answer.claims if isinstance(found := _judged(each, hits), str)]
+    return [found for each in answer.claims if isinstance(found := _judged(each, hits, ours), str)]
 
 
-def _judged(claim: Stated, hits: Sequence[Hit]) -> Proven | str:
+def _judged(claim: Stated, hits: Sequence[Hit], ours: str) -> Proven | str:
     if not claim.text.strip():
         return "a claim is empty"
     if not 1 <= claim.source <= len(hits):
@@ -61,8 +61,8 @@ def _judged(claim: Stated, hits: Sequence[Hit]) -> Proven | str:
         return error.message
     # A quote that is only a part of a sentence may leave out whom it is about: names may come from the whole passage.
     numbers = [each for each in particulars(claim.text) if any(map(str.isdigit, each))]
-    added = [each for each in ungrounded(claim.text, [passage.text], _ANY) if not any(map(str.isdigit, each))]
-    added += [each for each in ungrounded(" ".join(numbers), [cited.quote]) if each in numbers]
+    added = [each for each in ungrounded(claim.text, [passage.text, ours], _ANY) if not any(map(str.isdigit, each))]
+    added += [each for each in ungrounded(" ".join(numbers), [cited.quote, ours]) if each in numbers]
     if added:
         return f"“{claim.text}” says {', '.join(added)}, which its quote does not"
     return Proven(claim.text, cited)

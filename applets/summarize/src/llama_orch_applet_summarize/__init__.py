@@ -60,7 +60,7 @@ def summarize(text: Text, context: Context) -> Summary:
         shown = [Shown(quote=each.cited.quote, place=str(each.cited.place)) for each in points]
         words = " ".join(f"{each.text} [{at}]" for at, each in enumerate(points, 1))
         return Summary(summary=words, citations=shown, dropped=dropped)
-    wish = Wish(text.length, text.language)
+    wish = Wish(context, text.length, text.language)
     return Summary(summary="".join(summarise(context.client, text.text, wish)))
 
 

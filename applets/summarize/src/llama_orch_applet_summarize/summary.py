@@ -12,6 +12,7 @@ from llama_orch_utils.errors import AppletError, ContextTooLong, RequestError, U
 
 if TYPE_CHECKING:
     from llama_orch_utils import Client
+    from llama_orch_utils.applets import Context
 
 # By the wished length: what is asked for, and the tokens that it may take.
 _LENGTHS = {
@@ -28,13 +29,16 @@ _SMALLEST = 40
 _UNSERVED = (404, 405, 501)
 # Behind a summary that ended because its tokens were used up.
 _CUT = " […]"
-_SYSTEM = "You summarise texts. You write the summary and nothing else, and add nothing that is not in the text."
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wished: `length` short, medium or long; `language` in words, None for that of the text."""
+    """What is wished: `length` short, medium or long; `language` in words, None for that of the text.
 
+    The wording is that of the prompts of `context`.
+    """
+
+    context: Context
     length: str = "medium"
     language: str | None = None
 
@@ -42,7 +46,12 @@ class Wish:
         """The question."""
         words, _ = _LENGTHS[self.length]
         language = f" in {self.language}" if self.language else " in its own language"
-        return f"Summarise the text below{language}, {words}.\n\n{text}"
+        return self.context.prompt("summarise", part=text, in_language=language, size=words)
+
+    @property
+    def system(self) -> str:
+        """What goes before the question."""
+        return self.context.prompt("system")
 
     def tokens(self, limit: int | None) -> int:
         """The tokens that the summary may take in a context of `limit`."""
@@ -68,7 +77,7 @@ def summarise(client: Client, text: str, wish: Wish) -> Iterator[str]:
 
 
 def _stream(client: Client, prompt: str, wish: Wish, limit: int | None) -> Iterator[str]:
-    with client.stream(prompt, system=_SYSTEM, max_tokens=wish.tokens(limit)) as stream:
+    with client.stream(prompt, system=wish.system, max_tokens=wish.tokens(limit)) as stream:
         for piece in stream:
             yield piece.text
         if stream.answer.finish_reason == "length":
@@ -86,7 +95,7 @@ def _summaries(client: Client, text: str, wish: Wish, limit: int, asked: int) ->
         part = parts.pop(0)
         try:
             _check(client, wish.prompt(part), wish, limit)
-            answer = client.chat(wish.prompt(part), system=_SYSTEM, max_tokens=wish.tokens(limit))
+            answer = client.chat(wish.prompt(part), system=wish.system, max_tokens=wish.tokens(limit))
         except ContextTooLong:
             if len(part) < _SMALLEST:
                 raise _too_small(limit) from None
@@ -97,7 +106,7 @@ def _summaries(client: Client, text: str, wish: Wish, limit: int, asked: int) ->
 
 def _check(client: Client, prompt: str, wish: Wish, limit: int | None) -> None:
     """Raises ContextTooLong where the prompt leaves no room for the summary, as far as that is known."""
-    asked = _count(client, prompt) if limit is not None else None
+    asked = _count(client, prompt, wish.system) if limit is not None else None
     if asked is not None and limit is not None and asked + wish.tokens(limit) > limit:
         raise ContextTooLong("the text leaves no room for its summary", limit=limit, asked=asked)
 
@@ -115,13 +124,13 @@ def _context(client: Client) -> int | None:
 
 def _overhead(client: Client, wish: Wish) -> int:
     """The tokens of the prompt without a text; guessed high where the target counts none."""
-    return _count(client, wish.prompt("")) or 120
+    return _count(client, wish.prompt(""), wish.system) or 120
 
 
-def _count(client: Client, prompt: str) -> int | None:
+def _count(client: Client, prompt: str, system: str) -> int | None:
     """The tokens of a prompt; None at a target that does not count (it refuses what is too long all the same)."""
     try:
-        return client.count_tokens(prompt, system=_SYSTEM)
+        return client.count_tokens(prompt, system=system)
     except RequestError as error:
         if error.status in _UNSERVED or isinstance(error, UnsupportedByTarget):
             return None

@@ -63,6 +63,7 @@ def _brand(wish: Wish, applets: Sequence[Brought]) -> dict[str, object]:
         "accent": wish.accent,
         "welcome": wish.welcome,
         "texts": dict(wish.texts),
+        "icon": wish.icon(),
     }
 
 

@@ -37,6 +37,7 @@ class Bundle:
     version: str
     signer: str
     brand: dict[str, str]
+    icon: str
     offers: tuple[Offer, ...]
 
 
@@ -99,7 +100,7 @@ def _checked(path: Path, folder: Path, wanted: str | None) -> Bundle:
     offers = tuple(
         Offer(origin, wheel.read(folder / each["wheel"]), folder / each["wheel"]) for each in told["applets"]
     )
-    return Bundle(path, folder, told["name"], told["version"], signer, told["brand"], offers)
+    return Bundle(path, folder, told["name"], told["version"], signer, told["brand"], told.get("icon", ""), offers)
 
 
 def _check_files(path: Path, folder: Path, files: dict[str, str]) -> None:

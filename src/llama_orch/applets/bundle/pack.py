@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llama_orch.applets import source
-from llama_orch.applets.bundle import naming, notices, signing
+from llama_orch.applets.bundle import naming, notices, page, signing
 from llama_orch.applets.bundle.signing import Signer
 from llama_orch.applets.bundle.wish import Wish
 from llama_orch.applets.record import Origin
@@ -120,6 +120,7 @@ def _finish(wish: Wish, offers: list[Offer], folder: Path, signer: Signer) -> li
     (folder / "NOTICES.txt").write_text(text, "utf-8")
     (folder / "requirements.txt").write_text(_requirements(wheels), "utf-8")
     shutil.copyfile(installer.__file__, folder / "install.py")
+    (folder / page.FILE).write_text(page.render(wish, brought), "utf-8")
     files = sorted(each for each in folder.rglob("*") if each.is_file())
     listing = {
         "format": FORMAT,
@@ -128,6 +129,7 @@ def _finish(wish: Wish, offers: list[Offer], folder: Path, signer: Signer) -> li
         "version": wish.version,
         "key": base64.b64encode(signer.public).decode(),
         "brand": naming.texts(wish),
+        "icon": wish.icon(),
         "applets": [_line(each, wheels) for each in brought],
         "files": {each.relative_to(folder).as_posix(): _digest(each) for each in files},
     }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 import tomllib
@@ -25,6 +26,10 @@ _SHAPE: dict[str, dict[str, type]] = {
     "colours": {"accent": str},
 }  # fmt: skip
 _TAKEN = ("python", "python3", "pip", "pip3", "activate", "deactivate", "orch", "httpx")
+LOGOS = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
+         ".webp": "image/webp"}  # fmt: skip
+_MOST_LOGO = 128 * 1024
+"""Bytes: it travels in what agents are told."""
 _REQUIRED = ("name", "title", "version", "applets", "target")
 
 
@@ -45,6 +50,13 @@ class Wish:
     accent: str
     welcome: str
     texts: Mapping[str, str]
+
+    def icon(self) -> str:
+        """The logo as a data: URI; nothing: there is none."""
+        if self.logo is None:
+            return ""
+        body = base64.b64encode(self.logo.read_bytes()).decode()
+        return f"data:{LOGOS[self.logo.suffix.lower()]};base64,{body}"
 
     @property
     def module(self) -> str:
@@ -92,6 +104,10 @@ def _wish(folder: Path, raw: dict[str, Any], text: str) -> Wish:
         raise _wrong("applets", "names none", text)
     if found.logo is not None and not found.logo.is_file():
         raise _wrong("logo", f"is no file: {found.logo}", text)
+    if found.logo is not None and found.logo.suffix.lower() not in LOGOS:
+        raise _wrong("logo", f"ends in none of {', '.join(LOGOS)}", text)
+    if found.logo is not None and found.logo.stat().st_size > _MOST_LOGO:
+        raise _wrong("logo", f"is larger than {_MOST_LOGO // 1024} KiB", text)
     return found
 
 

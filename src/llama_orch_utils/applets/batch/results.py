@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from llama_orch_utils.applets.batch.rows import Row, Rows, form_of
+from llama_orch_utils.applets.cells import cell, line
 from llama_orch_utils.errors import AppletError, BadRequest
 
 Json = dict[str, Any]
@@ -32,41 +32,40 @@ def output_for(source: Path, wanted: Path | None = None) -> Path:
     return found
 
 
-def write(rows: Rows, output: Path, names: Sequence[str], result: Result) -> None:
-    """Everything in the order of the rows; `names` are the fields of the output. Raises AppletError."""
+def write(rows: Rows, output: Path, names: Sequence[str], result: Result, *, raw: bool = False) -> None:
+    """Everything in the order of the rows; `names` are the fields of the output. Raises AppletError.
+
+    What a spreadsheet would run is made a text in a table (`cells`), unless `raw`.
+    """
     found = ((row, result(row.number) or NOT_RUN) for row in rows)
     try:
         if output.suffix.lower() in (".csv", ".tsv"):
             with _replacing(output) as file:
-                _table(file, rows, names, found, "\t" if output.suffix.lower() == ".tsv" else ",")
+                delimiter = "\t" if output.suffix.lower() == ".tsv" else ","
+                for cells in _table(rows, names, found):
+                    file.write(line((cell(each, raw=raw) for each in cells), delimiter))
         elif output.suffix.lower() in (".jsonl", ".ndjson"):
             with _replacing(output) as file:
                 for row, made in found:
-                    line = {"row": row.number, "input": dict(row.said), "output": made.get("output")}
-                    file.write(json.dumps({**line, "error": made.get("error")}, ensure_ascii=False) + "\n")
+                    told = {"row": row.number, "input": dict(row.said), "output": made.get("output")}
+                    file.write(json.dumps({**told, "error": made.get("error")}, ensure_ascii=False) + "\n")
         else:
             _folder(output, found)
     except OSError as error:
         raise AppletError(f"cannot write {output}: {error.strerror}", hint="--output OTHER") from error
 
 
-def _table(file: TextIO, rows: Rows, names: Sequence[str], found: Iterator[tuple[Row, Json]], delimiter: str) -> None:
+def _table(rows: Rows, names: Sequence[str], found: Iterator[tuple[Row, Json]]) -> Iterator[list[Any]]:
+    """The head, and a line per row."""
     columns = list(rows.columns) if rows.form == "csv" else ["file" if rows.form == "folder" else "row"]
     heads = [f"output_{name}" if name in columns else name for name in names]
-    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    writer.writerow([*columns, *heads, "error"])
+    yield [*columns, *heads, "error"]
     for row, made in found:
         said = row.said if rows.form != "jsonl" else {"row": row.number}
         output: Json = made.get("output") or {}
         error = made.get("error")
         words = f"{error['code']}: {error['message']}" if error else ""
-        writer.writerow([*(_cell(said.get(each)) for each in columns), *(_cell(output.get(n)) for n in names), words])
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield [*(said.get(each) for each in columns), *(output.get(each) for each in names), words]
 
 
 def _folder(output: Path, found: Iterator[tuple[Row, Json]]) -> None:

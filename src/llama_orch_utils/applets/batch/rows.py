@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from llama_orch_utils.applets.batch.columns import Columns, plain
 from llama_orch_utils.applets.files import Files
 from llama_orch_utils.applets.inputs import InputField
 from llama_orch_utils.errors import BadRequest, OrchError
@@ -40,8 +41,15 @@ class Rows:
     the applet needs.
     """
 
-    def __init__(self, path: Path, fields: Sequence[InputField], given: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fields: Sequence[InputField],
+        given: Mapping[str, Any] | None = None,
+        columns: Columns | None = None,
+    ) -> None:
         self.path, self._fields, self._given = path, tuple(fields), dict(given or {})
+        self._columns = columns or Columns()
         self.form: Form = form_of(path)
         if not path.exists():
             raise BadRequest(f"there is no {path}", param="/source", hint=f"ls -d {path.parent}")
@@ -96,16 +104,9 @@ class Rows:
             except csv.Error as error:
                 raise BadRequest(f"{self.path}, line 1: {error}", param="/source", hint="mend the head") from error
         self.columns = tuple(head)
-        if len({_plain_name(each) for each in head}) != len(head):
+        if len({plain(each) for each in head}) != len(head):
             raise BadRequest(f"{self.path} has a column twice", param="/source", hint="name each column once")
-        known = {_plain_name(each) for each in head}
-        for each in self._fields:
-            if each.required and each.name not in known and each.name not in self._given:
-                raise BadRequest(
-                    f"{self.path} has no column {each.name}; it has: {', '.join(head)[:200]}",
-                    param=f"/{each.name}",
-                    hint=f"rename a column, or give it for all rows: --{each.name.replace('_', '-')}",
-                )
+        self._columns.check(self.path, head, self._fields, self._given)
 
     def _cells(self) -> Iterator[list[str] | str]:
         """Each row's cells; words for a row that is none."""
@@ -141,12 +142,11 @@ class Rows:
         if len(cells) != len(self.columns):
             raise ValueError(f"it has {len(cells)} cells, and the head has {len(self.columns)}")
         said = dict(zip(self.columns, cells, strict=True))
-        by_name = {_plain_name(name): text for name, text in said.items()}
-        values: dict[str, Any] = {}
+        values = self._columns.values(said, self._fields)
         for each in self._fields:
-            if each.name in by_name:
+            if each.name in values:
                 try:
-                    value = each.of_cell(by_name[each.name])
+                    value = each.of_cell(values.pop(each.name))
                 except ValueError as error:
                     raise ValueError(f"column {each.name} needs JSON: {error}") from error
                 if value is not None:
@@ -158,8 +158,7 @@ class Rows:
         if not isinstance(found, dict):
             raise ValueError("it is no JSON object")  # noqa: TRY004 - as above
         said = cast("dict[str, Any]", found)
-        known = {each.name for each in self._fields}
-        return said, {name: value for name, value in said.items() if name in known}
+        return said, self._columns.values(said, self._fields)
 
     def _document(self, number: int, path: Path) -> Row:
         name = str(path.relative_to(self.path.resolve()))
@@ -215,10 +214,6 @@ def _checked(path: Path) -> str:
     if not start:
         raise BadRequest(f"{path} is empty", param="/source", hint="give a file with at least one row")
     return encoding
-
-
-def _plain_name(column: str) -> str:
-    return column.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
 def _named(columns: Sequence[str], cells: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llama_orch_utils.applets import rpc
+from llama_orch_utils.applets.batch.columns import Columns
 from llama_orch_utils.applets.batch.journal import SUFFIX, Journal
 from llama_orch_utils.applets.batch.results import output_for, write
 from llama_orch_utils.applets.batch.rows import Row, Rows
@@ -81,7 +82,10 @@ def _blind(_standing: Standing) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What to run and how. `given` are values that all rows share; `fresh` forgets what an earlier run did."""
+    """What to run and how. `given` are values that all rows share; `fresh` forgets what an earlier run did.
+
+    `raw_cells`: cells of a CSV are written as they are, also those that a spreadsheet would run.
+    """
 
     applet: Runnable
     source: Path
@@ -91,10 +95,13 @@ class Batch:
     max_cost: int | None = None
     fresh: bool = False
     brand: Mapping[str, str] | None = None
+    raw_cells: bool = False
 
     def rows(self) -> Rows:
         """Its rows. Raises BadRequest."""
-        return Rows(self.source, fields_of(self.applet), self.given)
+        more = bool(self.applet.schema()["input"].get("additionalProperties"))
+        names = self.applet.manifest.batch_columns
+        return Rows(self.source, fields_of(self.applet), self.given, Columns(names, more=more))
 
 
 def run_batch(batch: Batch, client: Client, watch: Watch = _blind) -> Report:
@@ -113,7 +120,7 @@ def run_batch(batch: Batch, client: Client, watch: Watch = _blind) -> Report:
         def result(number: int) -> dict[str, Any] | None:
             return journal.read(number) if number in journal else report.open.get(number)
 
-        write(rows, output, names, result)
+        write(rows, output, names, result, raw=batch.raw_cells)
         if report.stopped is None and not report.open:
             journal.forget()
     return Report(rows.total, report.done, report.failed, report.cost, report.kept, output, report.stopped)

@@ -20,7 +20,7 @@ _OURS = re.compile(r"\b(?:llama[-_ ]?orch(?:[-_]\w+)*|orch)\b|ORCH_\w+", re.IGNO
 class Brand:
     """`name` is the command, `title` what people call it; `accent` a colour (#rrggbb); `url` and `model` the target.
 
-    `texts` are what its applets may fill into their prompts.
+    `texts` are what its applets may fill into their prompts; `icon` is the logo as a data: URI.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Brand:
     accent: str = ""
     welcome: str = ""
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    icon: str = field(default="", repr=False)
 
     @property
     def prefix(self) -> str:
@@ -52,6 +53,10 @@ class Brand:
     def slots(self) -> dict[str, str]:
         """What prompts may use."""
         return {"name": self.title, "support": self.support, "legal": "\n".join(self.legal), **self.texts}
+
+    def foot(self) -> list[str]:
+        """What stands below everything that is looked at: where help is, and the legal lines."""
+        return [*([f"Support: {self.support}"] if self.support else []), *self.legal]
 
     def own(self, words: str) -> str:
         """Words of the library in the words of this command."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llama_orch_utils.applets.branded import brand as brands
 from llama_orch_utils.applets.branded.brand import Brand
+from llama_orch_utils.applets.branded.look import failure, painted
 from llama_orch_utils.errors import BadRequest, NotAuthorised, OrchError
 
 if TYPE_CHECKING:
@@ -53,10 +54,12 @@ def _run(brand: Brand, package: str, words: list[str]) -> int:
         _line(f"{brand.name} login takes the key from the terminal, or a line of standard input")
     elif first == "login":
         _login(brand)
+    elif first == "mcp":
+        return _mcp(brand, words[1:])
     elif first in brand.applets:
         return _applet(brand, first, words[1:])
     else:
-        _note(f"error: there is no {first}\n\nhint: {brand.name} --help")
+        _say(brand, BadRequest(f"there is no {first}", hint=f"{brand.name} --help"))
         return _USAGE
     return 0
 
@@ -71,23 +74,16 @@ def _note(text: str) -> None:
 
 
 def _page(brand: Brand) -> str:
-    lines = [_painted(brand.title, brand.accent) + f" {brand.version}"]
+    lines = [painted(brand.title, brand.accent) + f" {brand.version}"]
     lines += [brand.welcome] if brand.welcome else []
-    lines += ["", "Commands:"]
+    lines += ["", painted("Commands:", brand.accent)]
     rows = [(name, brand.own(_load(name).manifest.summary)) for name in brand.applets]
-    rows += [("login", "Store your key"), ("licences", "The licences of what is in here")]
+    rows += [("mcp", "Serve one of them to an agent as a tool"), ("login", "Store your key")]
+    rows += [("licences", "The licences of what is in here")]
     width = max(len(name) for name, _ in rows)
-    lines += [f"  {name.ljust(width)}  {words}" for name, words in rows]
+    lines += [f"  {painted(name.ljust(width), brand.accent)}  {words}" for name, words in rows]
     lines += ["", f"{brand.name} COMMAND --help"]
-    lines += ["", f"Support: {brand.support}"] if brand.support else []
-    return "\n".join([*lines, *brand.legal])
-
-
-def _painted(text: str, accent: str) -> str:
-    if not accent or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return text
-    red, green, blue = (int(accent[place : place + 2], 16) for place in (1, 3, 5))
-    return f"\x1b[1;38;2;{red};{green};{blue}m{text}\x1b[0m"
+    return "\n".join([*lines, *([""] if brand.foot() else []), *brand.foot()])
 
 
 def _login(brand: Brand) -> None:
@@ -110,6 +106,25 @@ def _load(name: str) -> Runnable:
     if found is None or found.applet is None:
         raise (found.error if found is not None else None) or AppletError(f"{name} is not installed")
     return found.applet
+
+
+def _mcp(brand: Brand, words: list[str]) -> int:
+    """One command as a tool, until the agent goes."""
+    from llama_orch_utils.applets.branded import agent, keys
+    from llama_orch_utils.client.blocking import Client
+
+    folders = [words[at + 1] for at, word in enumerate(words[:-1]) if word == agent.FOLDER]
+    names = [word for at, word in enumerate(words) if word != agent.FOLDER and words[at - 1 : at] != [agent.FOLDER]]
+    if len(names) != 1 or names[0] not in brand.applets:
+        some = " | ".join(brand.applets)
+        if names in (["--help"], ["-h"]):
+            _line("\n".join([f"{brand.name} mcp {some} [{agent.FOLDER} FOLDER]", *brand.foot()]))
+            return 0
+        raise BadRequest("mcp serves one command", hint=f"{brand.name} mcp {some} [{agent.FOLDER} FOLDER]")
+    url = os.environ.get(f"{brand.prefix}_TARGET") or brand.url
+    with Client(url, key=keys.find(brand), model=brand.model) as client:
+        agent.serve(brand, _load(names[0]), client, [Path(each).absolute() for each in folders])
+    return 0
 
 
 def _applet(brand: Brand, name: str, words: list[str]) -> int:
@@ -177,7 +192,8 @@ def _batch(brand: Brand, applet: Runnable, options: Namespace, client: Client) -
 
     values = _given(applet, options, single=False)
     output = Path(options.output) if options.output else None
-    report = run_batch(Batch(applet, Path(options.batch), output, values, brand=brand.slots()), client)
+    batch = Batch(applet, Path(options.batch), output, values, brand=brand.slots(), raw_cells=options.raw_cells)
+    report = run_batch(batch, client)
     words = f"{report.done - report.failed} of {report.rows} rows done, {report.failed} failed; {report.output}"
     _note(words)
     if report.stopped is not None:
@@ -193,5 +209,4 @@ def _say(brand: Brand, error: OrchError) -> None:
     elif "orch" in hint:
         known = any(hint.startswith(f"orch {name}") for name in brand.applets)
         hint = brand.own(hint) if known else f"ask {brand.support}" if brand.support else f"{brand.name} --help"
-    lines = [f"error: {brand.own(error.message)}"] + (["", f"hint: {hint}"] if hint else [])
-    _note("\n".join(lines))
+    _note(failure(brand, brand.own(error.message), hint))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn
 
+from llama_orch_utils.applets.branded.look import failure, painted
 from llama_orch_utils.applets.inputs import InputField, fields_of
 
 if TYPE_CHECKING:
@@ -18,20 +19,32 @@ FIELD = "field_"
 class Words(argparse.ArgumentParser):
     """Says where help is instead of the whole usage."""
 
+    brand: Brand
+
     def error(self, message: str) -> NoReturn:
         """Exit code 2."""
-        self.exit(2, f"error: {message}\n\nhint: {self.prog} --help\n")
+        self.exit(2, f"{failure(self.brand, self.brand.own(message), f'{self.prog} --help')}\n")
 
 
 def of_applet(brand: Brand, applet: Runnable) -> Words:
     """The parser of one applet's words."""
-    found = Words(f"{brand.name} {applet.id}", description=brand.own(applet.manifest.summary), epilog=brand.support)
+    about = f"{painted(brand.title, brand.accent)} {applet.id}: {brand.own(applet.manifest.summary)}"
+    found = Words(
+        f"{brand.name} {applet.id}",
+        description=about.replace("%", "%%"),
+        epilog="\n".join(brand.foot()).replace("%", "%%"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.brand = brand
     for each in fields_of(applet):
         _add(found, each)
     found.add_argument(
         "--batch", metavar="FILE", help="run it for every row of a CSV or JSONL, or document of a folder"
     )
     found.add_argument("--output", metavar="FILE", help="where the rows of a batch go")
+    found.add_argument(
+        "--raw-cells", action="store_true", help="write cells as they are, also what a spreadsheet would run"
+    )
     found.add_argument("--max-cost", metavar="AMOUNT", help='spend at most this: "0.50 EUR"')
     found.add_argument("--json", action="store_true", help="print JSON")
     return found
