@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One answer with a draft and without, interleaved: tokens per second, and how many guesses were right.
 
-    python benchmarks/speculation.py MODEL.gguf DRAFT.gguf [--draft-tokens 2,4,8] [--tokens 128] [--reps 5]
+    python benchmarks/speculation.py MODEL.gguf DRAFT.gguf [--draft-tokens 2,4,8] [--tokens 128] [--reps 5] [--fresh]
 
 A draft that is always wrong shows what guessing costs at worst (a few per cent: it rests where it does not pay), one
-that is the model itself in a smaller quantisation what it gains at best on this machine.
+that is the model itself in a smaller quantisation what it gains at best on this machine. With `--fresh` each answer
+begins anew to find out whether guessing pays, as the first one of a worker does: that is the price of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from llama_orch.engine.engine import Engine
 from llama_orch.engine.records import EngineOptions, Event, Failed, Finished, Request, Sampling
+from llama_orch.engine.speculation.pace import Pace
 
 PROMPTS = ["The river bends where", "Old stone bridges carry", "Before winter the market", "Rain of grain toward"]
 
@@ -35,6 +37,12 @@ class Answering:
                 raise event.error
             if isinstance(event, Finished):
                 self._ended.set()
+
+    def forget(self) -> None:
+        """What guessing has cost and gained so far."""
+        speculation = self.engine._scheduler.speculation  # noqa: SLF001 - a benchmark of the inside
+        assert speculation is not None
+        speculation.pace = Pace()
 
     def rate(self, prompt: str, tokens: int) -> float:
         """Tokens per second of a greedy answer of exactly `tokens`."""
@@ -57,20 +65,29 @@ def main() -> None:
     parser.add_argument("--draft-tokens", default="2,4,8")
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--reps", type=int, default=5)
+    parser.add_argument("--fresh", action="store_true")
     given = parser.parse_args()
     plain = Answering(given.model, None, None)
-    print("| guesses | tokens/s: with, without | ratio | right guesses |\n|---|---|---|---|")
+    print("| guesses | tokens/s: with, without | ratio; the worst | right guesses |\n|---|---|---|---|")
     for most in map(int, given.draft_tokens.split(",")):
         helped = Answering(given.model, given.draft, most)
-        rates = []
+        rates: list[tuple[float, float]] = []
+        for each in (helped, plain):
+            each.rate(PROMPTS[0], 16)  # reads the files
         for turn in range(given.reps):
             prompt = PROMPTS[turn % len(PROMPTS)]
-            rates.append((helped.rate(prompt, given.tokens), plain.rate(prompt, given.tokens)))
+            if given.fresh:
+                helped.forget()
+            both = [(0, helped), (1, plain)] if turn % 2 else [(1, plain), (0, helped)]
+            found = {number: each.rate(prompt, given.tokens) for number, each in both}
+            rates.append((found[0], found[1]))
         counters = helped.engine.snapshot().counters
         with_, without = (statistics.median(each) for each in zip(*rates, strict=True))
-        ratio = statistics.median(a / b for a, b in rates)
+        ratios = [a / b for a, b in rates]
+        ratio, worst = statistics.median(ratios), min(ratios)
         right = counters.accepted_tokens / max(1, counters.proposed_tokens)
-        print(f"| {most} | {with_:.1f}, {without:.1f} | {ratio:.2f} | {right:.0%} of {counters.proposed_tokens} |")
+        told = f"{ratio:.2f}; {worst:.2f} | {right:.0%} of {counters.proposed_tokens}"
+        print(f"| {most} | {with_:.1f}, {without:.1f} | {told} |")
         helped.engine.close()
     plain.engine.close()
 

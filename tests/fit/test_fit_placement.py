@@ -128,3 +128,9 @@ def test_nobody_loads_llama_cpp_to_reckon() -> None:
     code = "import sys; from llama_orch.models.estimate.wanted import read_wanted; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"llama_cpp", "numpy", "gguf", "httpx", "pydantic"} & set(loaded)
+
+
+def test_gpus_on_which_nothing_is_free(llama: Shape) -> None:
+    found = place(llama, [0, 0], gpu_layers=-1)
+    assert not found.fits
+    assert found.tensor_split == (0.5, 0.5)

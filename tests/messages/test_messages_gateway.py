@@ -44,7 +44,9 @@ def model(client: anthropic.Anthropic) -> str:
 
 def test_models_and_messages(client: anthropic.Anthropic) -> None:
     (entry,) = client.models.list(limit=1000).data
-    assert (entry.type, entry.display_name) == ("model", entry.id)
+    assert (entry.type, entry.display_name, entry.lifecycle) == ("model", entry.id, "active")
+    assert entry.capabilities is None, "ours are words; its own are an object"
+    assert entry.max_input_tokens == entry.max_tokens != 0
     assert entry.created_at.tzinfo is not None
     assert client.models.retrieve(entry.id).id == entry.id
     found = client.messages.create(model=entry.id, max_tokens=5, messages=HELLO)

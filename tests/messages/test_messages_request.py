@@ -215,11 +215,15 @@ def test_counting_needs_no_max_tokens() -> None:
 
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBOR"}}
 
+FAR = {"type": "image", "source": {"type": "url", "url": "https://example.org/cat.png"}}
+
 
 @pytest.mark.parametrize(
     ("fields", "pointer"),
     [
-        ({"messages": [user(text("a"), IMAGE)]}, "/messages/0/content/1"),
+        ({"messages": [user(text("a"), FAR)]}, "/messages/0/content/1/source/url"),
+        ({"messages": [user({"type": "image", "source": {"type": "file"}})]}, "/messages/0/content/0/source"),
+        ({"messages": [user("a"), assistant(IMAGE)]}, "/messages/1/content/0"),
         ({"messages": [user(result("1", content=[IMAGE]))]}, "/messages/0/content/0/content/0"),
         ({"messages": [user({"type": "document", "source": {}})]}, "/messages/0/content/0"),
         ({"messages": [user({"type": "search_result"})]}, "/messages/0/content/0"),

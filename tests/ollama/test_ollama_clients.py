@@ -195,7 +195,7 @@ def test_open_webui(worker: Worker) -> None:
         ({"options": {"num_ctx": 4096}}, 400, "/options/num_ctx"),
         ({"options": {"mirostat": 1}}, 400, "/options/mirostat"),
         ({"format": {"not": {"type": "object"}}}, 400, "/format/not"),
-        ({"messages": [{"role": "user", "content": "a", "images": ["iVBORw0KGgo="]}]}, 400, "/messages/0/images"),
+        ({"messages": [{"role": "user", "content": "a", "images": ["iVBORw0KGgo="]}]}, 400, "/messages/0/images/0"),
         ({"messages": [{"role": "user", "content": "word " * 4000}]}, 400, "/messages"),
     ],
 )

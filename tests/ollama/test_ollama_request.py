@@ -128,7 +128,8 @@ def test_results_find_their_calls() -> None:
 @pytest.mark.parametrize(
     ("fields", "pointer"),
     [
-        ({"messages": [{"role": "user", "content": "a", "images": ["iVBOR"]}]}, "/messages/0/images"),
+        ({"messages": [{"role": "user", "content": "a", "images": ["http://e.x/a.png"]}]}, "/messages/0/images/0"),
+        ({"messages": [{"role": "system", "content": "a", "images": ["iVBOR"]}]}, "/messages/0/images/0"),
         ({"messages": [{"role": "user", "content": "a", "weight": 1}]}, "/messages/0/weight"),
         ({"options": {"mirostat": 2}}, "/options/mirostat"),
         ({"options": {"tfs_z": 0.5}}, "/options/tfs_z"),
@@ -149,7 +150,9 @@ def test_what_would_change_the_answer_is_refused_by_name(fields: dict[str, Any],
 @pytest.mark.parametrize(
     ("fields", "pointer"),
     [
-        ({"images": ["iVBOR"]}, "/images"),
+        ({"images": ["https://e.x/a.png"]}, "/images/0"),
+        ({"images": ["iVBOR"], "raw": True}, "/images"),
+        ({"images": ["iVBOR"], "prompt": ""}, "/images"),
         ({"template": "x"}, "/template"),
         ({"context": [1, 2]}, "/context"),
         ({"width": 512}, "/width"),

@@ -66,7 +66,7 @@ def test_quiet_says_nothing_but_the_name(run_orch: Orch, data: bytes) -> None:
 
 
 def test_on_a_terminal_there_is_a_bar_with_rate_and_time_left(orch_home: Path, hub: Hub, data: bytes) -> None:
-    hub.rate = 1_500_000
+    hub.rate = 600_000
     command = f"{sys.executable} -m llama_orch.cli pull qwen3:0.6b"
     with pexpect.spawn(command, dimensions=(24, 120), timeout=60, encoding="utf-8") as terminal:
         terminal.expect(r"Qwen3-0.6B-Q8_0.gguf \[#+\.+\] \d+ %  [\d.]+ [kM]B of 2.0 MB  [\d.]+ [kM]B/s  \d+ s left")

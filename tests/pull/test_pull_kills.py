@@ -100,13 +100,14 @@ def test_of_two_pulls_one_fetches_and_the_other_waits_and_says_so(orch_home: Pat
 def test_when_the_one_that_fetches_is_killed_the_other_goes_on(orch_home: Path, hub: Hub, tiny_gguf: Path) -> None:
     data = longer(tiny_gguf.read_bytes(), 6_000_000)
     hub.add(REPO, {"M-Q8_0.gguf": data})
-    hub.rate = 3_000_000
+    hub.rate = 100_000  # it cannot end before the second has come, however slowly that starts
     first = subprocess.Popen(PULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_until("the first begins", lambda: begun(orch_home) > 0, first)
-    second = subprocess.Popen(PULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     asked = len(hub.requests("api"))
+    second = subprocess.Popen(PULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_until("the second has asked", lambda: len(hub.requests("api")) > asked, second)
-    wait_until("more has come", lambda: begun(orch_home) > 3_000_000, first)
+    had = begun(orch_home)
+    wait_until("more has come", lambda: begun(orch_home) > had, first)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     kept = begun(orch_home)

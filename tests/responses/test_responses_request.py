@@ -277,7 +277,16 @@ REFUSED = [
     ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "/input/0", "item_reference"),
     ({"input": [{"id": "msg_1"}]}, "/input/0", "item_reference"),
     ({"input": [{"type": "computer_call"}]}, "/input/0", "computer_call"),
-    ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "/input/0/content/0", "input_image"),
+    (
+        {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
+        "/input/0/content/0/file_id",
+        "file_id",
+    ),
+    (
+        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://e.x/a.png"}]}]},
+        "/input/0/content/0/image_url",
+        "https address",
+    ),
     (
         {"input": [{"type": "reasoning", "summary": [], "encrypted_content": "g"}]},
         "/input/0/encrypted_content",

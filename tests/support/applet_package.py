@@ -26,7 +26,7 @@ class Asked(BaseModel):
     way_out: Literal["left", "right"] = Field("left", description="where")
     tags: list[str] = []
     more: dict[str, int] = {}
-    does: Literal["say", "fail", "hang", "print", "die", "exit", "odd", "ask"] = "say"
+    does: Literal["say", "fail", "hang", "print", "die", "exit", "odd", "ask", "nap"] = "say"
 
 class Said(BaseModel):
     words: str
@@ -39,6 +39,9 @@ def shout(asked: Asked, context: Context) -> Said:
             raise ValueError("the applet's own mistake")
         case "hang":
             time.sleep(600)
+        case "nap":
+            context.progress(1, 2, "napping")
+            time.sleep(1)
         case "print":
             print("printed, and not for the wire")
             os.write(1, b"{also by number\\n")

@@ -162,7 +162,7 @@ def cost(prompt: int, cached: int, output: int) -> int:
 
 def main() -> int:
     """The tap itself."""
-    from llama_orch.tap.config.record import TapConfig, TapLimits, TapModel, UpstreamSpec, WarningRules
+    from llama_orch.tap.config.record import AppletRules, TapConfig, TapLimits, TapModel, UpstreamSpec, WarningRules
     from llama_orch.tap.settings import Ready
     from llama_orch.tap.supervisor import serve_tap
 
@@ -171,6 +171,11 @@ def main() -> int:
         TapModel(**model | {"upstreams": tuple(UpstreamSpec(**one) for one in model.get("upstreams", ()))})
         for model in given.pop("models")
     )
+    applets = given.pop("applets", {})
+    if "offered" in applets:
+        applets["offered"] = tuple(applets["offered"])
+    for name in {"cert", "key_file"} & given.keys():
+        given[name] = Path(given[name])
     config = TapConfig(
         folder=Path(given.pop("folder")),
         mode=given.pop("mode", "public"),
@@ -178,6 +183,7 @@ def main() -> int:
         models=models,
         access_log=Path(given.pop("access_log")),
         limits=TapLimits(**given.pop("limits", {})),
+        applets=AppletRules(**applets),
         warnings=WarningRules(balance=tuple(given.pop("balance_low", (5 * EURO, EURO)))),
         listen_port=0,
         **given,

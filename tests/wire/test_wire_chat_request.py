@@ -197,8 +197,12 @@ UNSERVED: list[tuple[dict[str, Any], str]] = [
     ({"stream": True, "stream_options": {"later": 1}}, "/stream_options/later"),
     ({"response_format": {"type": "text", "x": 1}}, "/response_format/x"),
     (
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
-        "/messages/0/content/0",
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://e.x/a"}}]}]},
+        "/messages/0/content/0/image_url/url",
+    ),
+    (
+        {"messages": [{"role": "system", "content": [{"type": "image_url", "image_url": "data:;base64,iVBOR"}]}]},
+        "/messages/0/content/0/image_url",
     ),
     ({"messages": [{"role": "function", "name": "f", "content": "a"}]}, "/messages/0/role"),
     ({"messages": [ANSWERED, {"role": "assistant", "function_call": {}}]}, "/messages/1/function_call"),
@@ -237,6 +241,14 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({"messages": [{"role": "user", "content": []}]}, "/messages/0/content"),
     ({"messages": [{"role": "user", "content": [{"text": "a"}]}]}, "/messages/0/content/0/type"),
     ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "/messages/0/content/0/text"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+        "/messages/0/content/0/image_url/url",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "data:text/plain;base64,aa"}]}]},
+        "/messages/0/content/0/image_url",
+    ),
     ({"messages": [{"role": "assistant", "content": "a"}]}, "/messages/0"),
     ({"messages": [{"role": "user", "content": "a"}] * 4097}, "/messages"),
     ({"temperature": -0.1}, "/temperature"),

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from worker_process import Worker, until
 
+from llama_orch.wire.receipt import Receipt
+from llama_orch.worker.counted import MOST, Counted
+
 PRICE = {"x-orch-price": "1000000,500000,2000000,100000,0"}
 ENDLESS: dict[str, Any] = {"temperature": 1, "seed": 1, "logit_bias": {"509": -100, "511": -100}}
 
@@ -143,3 +146,44 @@ def test_over_tcp_nobody_is_a_gateway(start_worker: Callable[..., Worker]) -> No
     assert "cost" not in reply.json["usage"]
     assert tcp.call("POST", "/orch/cancel", {}, {"x-orch-ticket": "1"} | key).status == 404
     assert tcp.call("GET", "/orch/running", None, key).status == 404
+
+
+def test_what_ended_is_told_by_number_and_only_with_a_ticket(worker: Worker) -> None:
+    def counted(after: str = "") -> tuple[str, list[list[object]]]:
+        found = worker.call("GET", "/orch/counted", None, {"x-orch-after": after}).json
+        return found["life"], found["requests"]
+
+    life, before = counted()
+    assert worker.health()["life"] == life
+    last = f"{life}:{before[-1][0] if before else 0}"
+    worker.chat(max_tokens=3)  # nobody charges for it
+    assert counted(last)[1] == []
+    answer = worker.chat(max_tokens=3, headers=terms(ticket="71", limit=3)).json
+    [[number, ticket, _, prompt, output, outcome]] = until(lambda: counted(last)[1], "it is counted")
+    assert (ticket, outcome) == ("71", answer["choices"][0]["finish_reason"])
+    assert (prompt, output) == (answer["usage"]["prompt_tokens"], answer["usage"]["completion_tokens"])
+    assert counted(f"{life}:{number}")[1] == []
+    assert counted(f"another:{number}")[1][-1][1] == "71", "another life's number says nothing"
+    assert counted("nonsense")[1] == counted()[1]
+
+
+def test_a_list_that_nobody_fetches_stays_bounded() -> None:
+    found = Counted()
+
+    class Asked:
+        """As much of a call as is looked at."""
+
+        trusted, id, took = True, "r", Receipt(1, 0, 2, outcome="stop")
+
+        def __init__(self, number: int) -> None:
+            self.scope = {"headers": [(b"x-orch-ticket", b"%d" % number)]}
+
+    for number in range(MOST + 10):
+        found.note(Asked(number))  # type: ignore[arg-type]
+    first = found.after("")
+    assert first[0][:2] == (11, "10"), "the oldest are forgotten"
+    fetched, known = len(first), first[-1][0]
+    while part := found.after(f"{found.life}:{known}"):
+        assert part[0][0] == known + 1
+        fetched, known = fetched + len(part), part[-1][0]
+    assert (fetched, known) == (MOST, MOST + 10)

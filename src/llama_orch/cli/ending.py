@@ -18,7 +18,7 @@ def end(error: BaseException, argv: Sequence[str]) -> int:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     error = _interrupt_behind(error) or error
     # First, because what stdout still holds may be what cannot be written (a closed pipe, a full disk).
-    _drop_unwritten()
+    drop_unwritten()
     with contextlib.suppress(OSError, ValueError, KeyboardInterrupt):
         _say(error, argv)
     return exit_code(error)
@@ -65,8 +65,8 @@ def _choice(argv: Sequence[str]) -> str | None:
     return None
 
 
-def _drop_unwritten() -> None:
-    """Point stdout at nothing when what it holds cannot be written: else the interpreter complains as it exits."""
+def drop_unwritten() -> None:
+    """Point stdout at nothing when what it holds cannot be written: it would be tried, and fail, again and again."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

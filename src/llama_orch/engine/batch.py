@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Batch:
     """At most `capacity` rows (token, position, sequence), of which at most `Dimensions.sampled_rows` are sampled.
 
+    An image's rows are embeddings instead of tokens; llama.cpp takes the two kinds in batches of their own.
     `pass_rows` of them are computed in one pass over the weights. Each limit is one that llama.cpp answers with an
     abort of the process: they are checked here.
     """
@@ -37,23 +38,24 @@ class Batch:
         # seq_id is an array of pointers to arrays: row i points at its own element of `_sequence`.
         self._pointers = self._sequence.ctypes.data + 4 * np.arange(self.capacity + 1, dtype=np.uint64)
         self._pointers[-1] = 0
-        self._struct = self._make_struct()
+        self._struct: Any = None
+        self._make_struct()
+        self._rows: NDArray[np.float32] | None = None
+        self._whole = False
         self._view: NDArray[np.float32] = np.zeros((0, context.vocabulary_size), np.float32)
         self._view_address = 0
 
-    def _make_struct(self) -> object:
-        lib = self._context.lib
-        struct = lib.llama_batch()
-        for name, array in (
-            ("token", self._token),
-            ("pos", self._position),
-            ("n_seq_id", self._one),
-            ("seq_id", self._pointers),
-            ("logits", self._logits),
-        ):
-            kind = dict(lib.llama_batch._fields_)[name]
-            setattr(struct, name, ctypes.cast(array.ctypes.data, kind))
-        return struct
+    def _make_struct(self) -> None:
+        self._struct = self._context.lib.llama_batch()
+        self._point("token", self._token)
+        self._point("pos", self._position)
+        self._point("n_seq_id", self._one)
+        self._point("seq_id", self._pointers)
+        self._point("logits", self._logits)
+
+    def _point(self, name: str, array: NDArray[Any]) -> None:
+        kind = dict(self._context.lib.llama_batch._fields_)[name]
+        setattr(self._struct, name, ctypes.cast(array.ctypes.data, kind))
 
     @property
     def free(self) -> int:
@@ -63,6 +65,10 @@ class Batch:
     def clear(self) -> None:
         """Empties the batch."""
         self.rows = self.outputs = 0
+        if self._rows is not None:
+            self._rows, self._whole = None, False
+            self._point("token", self._token)
+            self._struct.embd = None
 
     def add_decodes(self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int]) -> None:
         """One row for each of several sequences, all sampled."""
@@ -77,6 +83,21 @@ class Batch:
         count = len(tokens)
         start, stop = self._reserve(count, int(sampled))
         self._token[start:stop] = tokens
+        self._position[start:stop] = np.arange(position, position + count, dtype=np.int32)
+        self._sequence[start:stop] = sequence
+        self._logits[start:stop] = 0
+        if sampled:
+            self._logits[stop - 1] = 1
+
+    def add_rows(self, rows: NDArray[np.float32], position: int, sequence: int, *, sampled: bool, whole: bool) -> None:
+        """An image's embeddings, [count, width], in a batch of their own; `whole`: they see one another."""
+        count, width = rows.shape
+        if self.rows or width != self._context.width or (whole and count > self.pass_rows):
+            raise EngineFailed(f"{count} rows of {width} numbers cannot be computed as an image.")
+        start, stop = self._reserve(count, int(sampled))
+        self._rows, self._whole = np.ascontiguousarray(rows, np.float32), whole
+        self._struct.token = None
+        self._point("embd", self._rows)
         self._position[start:stop] = np.arange(position, position + count, dtype=np.int32)
         self._sequence[start:stop] = sequence
         self._logits[start:stop] = 0
@@ -104,8 +125,8 @@ class Batch:
         ids = self._sequence[: self.rows]
         if self.rows == 0 or int(ids.min()) < 0 or int(ids.max()) >= self._sequences:
             raise EngineFailed("A batch is empty or names a sequence that cannot exist.")
-        self._struct.n_tokens = self.rows  # type: ignore[attr-defined]
-        return self._context.decode(self._struct)
+        self._struct.n_tokens = self.rows
+        return self._context.decode(self._struct, causal=not self._whole)
 
     def logits(self) -> NDArray[np.float32]:
         """The sampled rows' logits, [outputs, vocabulary], in the order they were added; valid until the next decode.

@@ -7,6 +7,8 @@ sparse one), until they have used up the budget; then everybody who generates ge
 
 Of several prompts the oldest goes first, every other time the one that has had least: a short one does not wait for
 the whole of a long one, and a long one is never put off for good.
+
+The rows of an image go into a batch of their own, every other time while there is anything else to compute.
 """
 
 from __future__ import annotations
@@ -35,6 +37,13 @@ class Work:
     chunks: list[tuple[Sequence, int]] = field(default_factory=list[tuple[Sequence, int]])
     sampled: list[Sequence] = field(default_factory=list[Sequence])
 
+    def divide(self, seconds: float) -> None:
+        """Gives everybody a part of the time it took, by the row."""
+        rows = [(one, 1 + len(self.proposed.get(one.id, ()))) for one in self.decodes] + self.chunks
+        total = sum(count for _, count in rows)
+        for sequence, count in rows:
+            sequence.seconds += seconds * count / total
+
     def all(self) -> list[Sequence]:
         """Everybody with a row."""
         return [*self.decodes, *(sequence for sequence, _ in self.chunks)]
@@ -48,6 +57,7 @@ class Composer:
         self._mixes = residency.shares_cells
         self._pass = batch.pass_rows
         self._oldest_first = True
+        self._looked = False
         self._kept_waiting = 0
 
     def compose(self, decodes: list[Sequence], prefills: Many[Sequence]) -> Work:
@@ -57,6 +67,12 @@ class Composer:
         found a cell.
         """
         self._batch.clear()
+        looking = [sequence for sequence in prefills if sequence.looking is not None]
+        if looking:
+            prefills = [sequence for sequence in prefills if sequence.looking is None]
+            self._looked = not self._looked or not (decodes or prefills)
+            if self._looked and (work := self._image(looking[0], reserve=len(decodes))).chunks:
+                return work
         if self._mixes or not decodes or not prefills:
             work = self._next_tokens(decodes) if decodes else Work()
             self._prompts(work, prefills, self._budget if decodes else self._pass)
@@ -65,6 +81,23 @@ class Composer:
         if self._kept_waiting < self._budget:
             self._prompts(work, prefills, min(self._budget, self._pass), reserve=len(decodes))
         return work if work.chunks else self._next_tokens(decodes)
+
+    def _image(self, sequence: Sequence, *, reserve: int) -> Work:
+        """As much of its image as one pass takes; no rows where there are no cells for it."""
+        span, resident = sequence.looking, sequence.resident
+        assert span is not None
+        assert span.rows is not None
+        assert resident is not None
+        begun = resident.ready - span.start
+        count = min(span.count - begun, self._pass)
+        self._residency.make_room(reserve + count)
+        fits = min(count, self._residency.free_cells - reserve)
+        if fits <= 0 or (span.whole and fits < span.count):
+            return Work()
+        last = resident.ready + fits == len(sequence.tokens)
+        rows = span.rows[begun : begun + fits]
+        self._batch.add_rows(rows, resident.ready, resident.id, sampled=last, whole=span.whole)
+        return Work(chunks=[(sequence, fits)], sampled=[sequence] if last else [])
 
     def verify(self, sequence: Sequence, proposed: list[int]) -> Work:
         """The next token of a lone sequence, and those that were proposed behind it, in one pass."""
@@ -98,7 +131,7 @@ class Composer:
             if not self._mixes and taken - reserve >= _EFFICIENT:
                 break
             assert sequence.resident is not None
-            count = min(len(sequence.tokens) - sequence.resident.ready, budget)
+            count = min(sequence.readable, budget)
             self._residency.make_room(taken + count)
             count = min(count, self._residency.free_cells - taken)
             if count > 0:

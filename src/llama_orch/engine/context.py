@@ -123,6 +123,7 @@ class Context:
         self.lib: ModuleType = library.load()
         self.dimensions = dimensions
         self.vocabulary_size = model.card.vocabulary
+        self.width: int = self.lib.llama_model_n_embd_inp(model.pointer)
         self._abort = ctypes.create_string_buffer(2)
         log = library.log()
         log.clear()
@@ -163,9 +164,18 @@ class Context:
         """Ends the llama_decode that runs now with code 2. Any thread may call it."""
         self._abort[0] = b"\1"
 
-    def decode(self, batch: object) -> int:
-        """llama_decode: 0 done, 1 no cells free, 2 aborted, below 0 an error. The GIL is free meanwhile."""
-        return self.lib.llama_decode(self.pointer, batch)
+    def decode(self, batch: object, *, causal: bool = True) -> int:
+        """llama_decode: 0 done, 1 no cells free, 2 aborted, below 0 an error. The GIL is free meanwhile.
+
+        `causal` False: all rows of the batch, which must be one sequence's, see one another.
+        """
+        if causal:
+            return self.lib.llama_decode(self.pointer, batch)
+        self.lib.llama_set_causal_attn(self.pointer, False)
+        try:
+            return self.lib.llama_decode(self.pointer, batch)
+        finally:
+            self.lib.llama_set_causal_attn(self.pointer, True)
 
     def permit(self) -> None:
         """Takes back an `abort`."""

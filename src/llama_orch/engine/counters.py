@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Counters:
-    """What the engine did since it was loaded; tokens and steps count up, seconds are spent in llama_decode."""
+    """What the engine did since it was loaded; tokens and steps count up, seconds are spent in llama_decode.
+
+    `shared_seconds` are those that were divided among requests (`engine.busy`).
+    """
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -18,6 +21,7 @@ class Counters:
     rows: int = 0
     decode_seconds: float = 0.0
     step_seconds: float = 0.0
+    shared_seconds: float = 0.0
     preemptions: int = 0
     failures: int = 0
     cancellations: int = 0

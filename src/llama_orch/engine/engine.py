@@ -19,6 +19,7 @@ import numpy as np
 
 from llama_orch.engine import gguf_file, trial, tuning
 from llama_orch.engine.adapters import Adapters
+from llama_orch.engine.busy import Meter
 from llama_orch.engine.context import DEFAULT_CONTEXT, Context, plan
 from llama_orch.engine.counters import Snapshot
 from llama_orch.engine.grammar import make_constraint
@@ -30,6 +31,7 @@ from llama_orch.engine.sequence import Sequence
 from llama_orch.engine.speculation import Draft, Speculation
 from llama_orch.engine.template import ChatTemplate
 from llama_orch.engine.text import ShownPieces, TextStream, shown_tokens
+from llama_orch.engine.vision import Eyes, open_eyes
 from llama_orch.engine.vocabulary import Vocabulary
 from llama_orch_utils.errors import BadRequest, ContextTooLong, EngineFailed, OrchError
 
@@ -59,12 +61,14 @@ class Engine:
         deliver: Deliver,
         adapters: Adapters,
         draft: Draft | None = None,
+        eyes: Eyes | None = None,
     ) -> None:
         self.model: ModelCard = model.card
         self.context, self.slots = context.dimensions.context, context.dimensions.slots
         self.unified, self.threads = context.dimensions.unified, context.dimensions.threads
         self.vocabulary = Vocabulary(model.vocabulary, model.card.vocabulary)
         self.template = self._open_template()
+        self.eyes = eyes
         self.warnings = self._warnings(options)
         self._scheduler = Scheduler(context, prefill_budget=options.prefill_budget, divisible=not model.card.recurrent)
         self._adapters = self._scheduler.adapters = adapters
@@ -108,22 +112,28 @@ class Engine:
             if options.draft is not None:
                 draft = Draft.load(Path(options.draft), model, context.dimensions, options)
                 loaded.callback(draft.close)
-            engine = cls(model, context, options, deliver, adapters, draft)
+            whole = min(context.dimensions.micro_batch, context.lib.llama_n_batch(context.pointer))
+            threads = context.dimensions.threads
+            eyes = open_eyes(model, options, threads=threads, whole=whole, cache_dir=cache_dir)
+            engine = cls(model, context, options, deliver, adapters, draft, eyes)
             loaded.pop_all()
             return engine
 
     def submit(self, request: Request) -> int:
         """Queues `request`; its id, under which `deliver` gets exactly one Finished or Failed, as the last event.
 
+        The images of `Request.pictures` are encoded now, in the caller's thread, which takes seconds for new ones.
         Raises ContextTooLong (prompt longer than `context`), BadRequest (empty prompt, unknown token, sampling or
         grammar that cannot be) and EngineFailed (the engine has ended) at once; then nothing was queued.
         """
         tokens = self._checked(request)
+        if self.eyes is not None:
+            self.eyes.look(request.pictures)
         scales = self._adapters.scales(request.adapters)
         shown = shown_tokens(self.vocabulary, request.shown)
         text = TextStream(ShownPieces(self.vocabulary, shown) if shown else self.vocabulary, request.stop)
         constraint = make_constraint(self.vocabulary, request.sampling, shown)
-        sampler = make_sampler(self.vocabulary, request.sampling, constraint, tokens.tolist())
+        sampler = make_sampler(self.vocabulary, request.sampling, constraint, tokens[tokens >= 0].tolist())
         limit = self.context if request.max_tokens is None else request.max_tokens
         with self._wake:
             refusal = self._broken or (_ended() if self._closing else None)
@@ -154,7 +164,12 @@ class Engine:
             tokens = np.asarray(request.tokens, np.int64)
         except (OverflowError, TypeError, ValueError) as error:
             raise BadRequest(f"The prompt is not a list of token ids: {error}.", param="/messages") from error
-        if tokens.ndim != 1 or int(tokens.min()) < 0 or int(tokens.max()) >= self.vocabulary.n_tokens:
+        plain = tokens
+        if request.pictures and self.eyes is not None and tokens.ndim == 1:
+            plain = tokens.copy()
+            for span in request.pictures:
+                plain[span.start : span.stop] = 0
+        if tokens.ndim != 1 or int(plain.min()) < 0 or int(plain.max()) >= self.vocabulary.n_tokens:
             raise BadRequest(
                 f"The prompt has a token outside the vocabulary (0 to {self.vocabulary.n_tokens - 1}).",
                 param="/messages",
@@ -200,6 +215,10 @@ class Engine:
         """The prompt of a conversation, ready to submit."""
         return self.vocabulary.tokenize(self.render(messages, tools=tools, template=template), special=True)
 
+    def measure(self, meter: Meter) -> None:
+        """Requests share the time of `meter` from now on; only while there are none."""
+        self._scheduler.meter = meter
+
     @property
     def failure(self) -> OrchError | None:
         """What ended the decode thread before `close`, else None. Everything pending got it as Failed."""
@@ -243,6 +262,8 @@ class Engine:
 
     def _warnings(self, options: EngineOptions) -> tuple[str, ...]:
         found = [self.template.warning] if self.template.warning else []
+        if self.eyes is not None and self.eyes.blind is not None:
+            found.append(f"The model cannot see images: {self.eyes.blind}.")
         trained = self.model.context_train
         if self.context > tuning.reach(trained, options) > 0:
             found.append(
@@ -308,6 +329,8 @@ class Engine:
         self._hand_out([(sequence.id, Failed(error)) for sequence in sorted(pending, key=lambda one: one.id)])
         if scheduler.speculation is not None:
             scheduler.speculation.close()
+        if self.eyes is not None:
+            self.eyes.close()
         self._memory.close()
         self._weights.close()
 

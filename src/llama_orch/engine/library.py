@@ -23,6 +23,7 @@ _KEPT_LINES = 200
 
 _lock = threading.Lock()
 _binding: ModuleType | None = None
+_vision: ModuleType | None = None
 
 
 class Log:
@@ -39,8 +40,8 @@ class Log:
         self._lines: deque[tuple[int, str]] = deque(maxlen=_KEPT_LINES)
         self.sizes: list[str] = []
         self._level = 0
-        self._callback: object = binding.llama_log_callback(self._receive)
-        binding.llama_log_set(self._callback, None)
+        self.callback: object = binding.llama_log_callback(self._receive)
+        binding.llama_log_set(self.callback, None)
 
     def clear(self) -> None:
         """Forget what was said: the next reason is to be about the next call."""
@@ -88,6 +89,31 @@ def load() -> ModuleType:
         return _binding
 
 
+def has_vision() -> bool:
+    """Whether the library was built with its part for images (`libmtmd`); nothing is loaded."""
+    return any(path.stem.removeprefix("lib") == "mtmd" for path in files())
+
+
+def load_vision() -> ModuleType:
+    """The module `llama_cpp.mtmd_cpp`, loaded at the first call. Raises EngineFailed if it is not there or broken."""
+    global _vision
+    load()
+    with _lock:
+        if _vision is None:
+            try:
+                module = _import_submodule("mtmd_cpp")
+            except (ImportError, OSError, RuntimeError, AttributeError) as error:
+                raise EngineFailed(
+                    f"llama.cpp's library for images cannot be loaded: {error}",
+                    hint="orch engine build --backend cpu",
+                    code="no_vision",
+                ) from error
+            assert _log is not None
+            module.mtmd_helper_log_set(_log.callback, None)
+            _vision = module
+        return _vision
+
+
 def log() -> Log:
     """The log of the loaded library."""
     load()
@@ -127,6 +153,16 @@ def _locate() -> _Located:
 
 
 def _import_low_level() -> ModuleType:
+    try:
+        return _import_submodule(_PACKAGE)
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        raise EngineFailed(
+            f"llama.cpp's library cannot be loaded: {error}",
+            hint="pip install --force-reinstall --no-cache-dir 'llama-orch[local]'",
+        ) from error
+
+
+def _import_submodule(name: str) -> ModuleType:
     """Imports the submodule under an empty parent, and takes the parent away again.
 
     A later `import llama_cpp` by anybody else runs the package as usual and finds the same submodule.
@@ -136,12 +172,7 @@ def _import_low_level() -> ModuleType:
     if _PACKAGE not in sys.modules:
         stand_in = sys.modules[_PACKAGE] = located.make()
     try:
-        return importlib.import_module(f"{_PACKAGE}.{_PACKAGE}")
-    except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        raise EngineFailed(
-            f"llama.cpp's library cannot be loaded: {error}",
-            hint="pip install --force-reinstall --no-cache-dir 'llama-orch[local]'",
-        ) from error
+        return importlib.import_module(f"{_PACKAGE}.{name}")
     finally:
         if stand_in is not None and sys.modules.get(_PACKAGE) is stand_in:
             del sys.modules[_PACKAGE]

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from llama_orch_utils.errors import OrchError
 from llama_orch_utils.targets.local import FlashAttention, RopeScaling, Split
+
+if TYPE_CHECKING:
+    from llama_orch.engine.vision import Span
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -121,6 +124,7 @@ class Request:
     (`<|python_tag|>`) whose text is part of the answer's; names that are no control token of the model do nothing, and
     a token that ends generations still ends this one. `salt` is whose cells those are: requests share them only with
     others of the same salt. `adapters` are scales of LoRA adapters by number, the others 0; None: as they were loaded.
+    `pictures` are where `tokens` are an image's rows (below 0), in their order.
     """
 
     tokens: Sequence[int]
@@ -131,6 +135,7 @@ class Request:
     shown: tuple[str, ...] = ()
     salt: str = ""
     adapters: Mapping[int, float] | None = None
+    pictures: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +152,23 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """New text (whole code points, never part of a stop string) and how many tokens it took."""
+    """New text (whole code points, never part of a stop string) and how many tokens it took.
+
+    `seconds` is the request's share of the time that the model computed until now.
+    """
 
     text: str
     tokens: int
     logprobs: tuple[TokenLogprob, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The end. `stop` is the string that ended it, None for an end-of-turn token. Counts are exact.
 
-    `begun`: it had a place in the batch; a request that was cancelled before has cost nothing.
+    `begun`: it had a place in the batch; a request that was cancelled before has cost nothing. `seconds` is its share
+    of the time that the model computed (`engine.busy`).
     """
 
     reason: FinishReason
@@ -167,6 +177,7 @@ class Finished:
     output_tokens: int
     stop: str | None = None
     begun: bool = field(default=True, compare=False)
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

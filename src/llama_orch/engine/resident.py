@@ -52,14 +52,22 @@ def compare(resident: Resident, prompt: NDArray[np.int32], *, divisible: bool) -
     common = _common(resident.tokens[: resident.planned], prompt)
     # One token at least is computed anew, for its logits; unless those were kept.
     most = len(prompt) if resident.mark_length == len(prompt) <= common else len(prompt) - 1
-    common = min(common, most)
-    ready = min(common, resident.ready)
+    common = _between_images(prompt, min(common, most))
+    ready = _between_images(prompt, min(common, resident.ready))
     if not divisible:
         whole = ready == resident.ready and not resident.active
         return Match(resident, ready, ready) if whole and ready else None
     if common < WORTHWHILE and (resident.active or common < resident.ready):
         return None  # above all, nobody waits for another's few tokens of chat template
     return Match(resident, ready, common)
+
+
+def _between_images(prompt: NDArray[np.int32], length: int) -> int:
+    """`length`, or the beginning of the image that it would cut, whose rows (below 0) may belong together."""
+    if not 0 < length < len(prompt) or prompt[length] >= 0 or prompt[length - 1] >= 0:
+        return length
+    tokens = (prompt[:length] >= 0).nonzero()[0]
+    return int(tokens[-1]) + 1 if len(tokens) else 0
 
 
 def _common(left: NDArray[np.int32], right: NDArray[np.int32]) -> int:

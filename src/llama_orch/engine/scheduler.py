@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from llama_orch.engine import admission
 from llama_orch.engine.batch import Batch
+from llama_orch.engine.busy import Meter, OwnTime
 from llama_orch.engine.composer import Composer, Work
 from llama_orch.engine.context import Context
 from llama_orch.engine.counters import Counters
@@ -50,6 +51,8 @@ class Scheduler:
 
     def __init__(self, context: Context, *, prefill_budget: int, divisible: bool = True) -> None:
         self.context, self.counters = context, Counters()
+        self.meter: Meter = OwnTime()
+        self._timed = False
         self.queue: deque[Sequence] = deque()
         self.active: list[Sequence] = []
         self.residency = Residency(open_streams(context), context.dimensions, divisible=divisible)
@@ -99,6 +102,9 @@ class Scheduler:
         """
         began = time.perf_counter()
         self._hand_out = hand_out
+        if not self._timed:
+            self._timed = True
+            self.meter.begin()
         self._admit()
         self._follow()
         self._sample_known()
@@ -106,6 +112,9 @@ class Scheduler:
         self._compute()
         self.counters.steps += 1
         self.counters.step_seconds += time.perf_counter() - began
+        if not self.busy:
+            self._timed = False
+            self.meter.end()
         return [] if hand_out is not None and self.busy else self.take_due()
 
     def take_due(self) -> list[tuple[int, Event]]:
@@ -175,8 +184,8 @@ class Scheduler:
     def _speculate(self, decodes: list[Sequence], prefills: list[Sequence]) -> Work | None:
         """The batch of a lone answer with guesses behind its next token; None where there are none."""
         self._guessing = self.speculation is not None and len(decodes) == 1 and not prefills
-        if not self._guessing or self.speculation is None or decodes[0].resident is None:
-            return None
+        if not self._guessing or self.speculation is None or decodes[0].resident is None or decodes[0].pictures:
+            return None  # a draft sees nothing
         ready = decodes[0].resident.ready
         room = min(self.residency.free_cells, self.context.dimensions.context - ready) - 1
         guesses = self.speculation.propose(decodes[0], room)
@@ -198,6 +207,9 @@ class Scheduler:
         began = time.perf_counter()
         code = self.batch.decode()
         self.counters.decode_seconds += time.perf_counter() - began
+        seconds = self.meter.lap()  # what lies between two batches belongs to the second
+        self.counters.shared_seconds += seconds
+        work.divide(seconds)
         with self._flight:
             self._in_flight = set()
             self.context.permit()

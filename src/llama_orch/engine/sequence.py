@@ -13,12 +13,14 @@ import numpy as np
 from llama_orch.engine.records import Delta, Event, Finished, FinishReason, Request, Started, TokenLogprob
 from llama_orch.engine.resident import Resident
 from llama_orch.engine.text import TextStream
+from llama_orch.engine.vision.picture import find
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from llama_orch.engine.grammar import Constraint
     from llama_orch.engine.sampling import Sampler
+    from llama_orch.engine.vision import Span
 
 
 class Phase(Enum):
@@ -35,8 +37,8 @@ class Sequence:
     """A request and its state.
 
     `tokens` are what has to be in the cells before the next one can be sampled: the prompt, and after a preemption
-    also what was generated until then. `salt` is whose cells it may share,
-    `adapters` the scales of the model's LoRA adapters.
+    also what was generated until then; below 0 they are rows of its `pictures`. `salt` is whose cells it may share,
+    `adapters` the scales of the model's LoRA adapters, `seconds` its share of the time that was computed.
     """
 
     id: int
@@ -60,8 +62,29 @@ class Sequence:
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     arrived: float = field(default_factory=perf_counter)
     queue_seconds: float | None = None
+    seconds: float = 0.0
     salt: str = ""
     adapters: tuple[float, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[Span, ...]:
+        """Where its prompt holds rows of images."""
+        return self.request.pictures
+
+    @property
+    def looking(self) -> Span | None:
+        """The image whose rows are computed next, if it is one's turn."""
+        if not self.pictures or self.resident is None:
+            return None
+        return find(self.pictures, self.resident.ready)[0]
+
+    @property
+    def readable(self) -> int:
+        """Tokens of its prompt that can be computed before the next image."""
+        assert self.resident is not None
+        ready = self.resident.ready
+        end = find(self.pictures, ready)[1] if self.pictures else len(self.tokens)
+        return min(end, len(self.tokens)) - ready
 
     @property
     def prompt_length(self) -> int:
@@ -118,11 +141,11 @@ class Sequence:
         if rest or (self.logprobs and reason != "cancelled"):
             self._emit(rest, events)
         begun = self.queue_seconds is not None
-        finished = Finished(reason, self.prompt_length, self.cached, len(self.output), stop, begun)
+        finished = Finished(reason, self.prompt_length, self.cached, len(self.output), stop, begun, self.seconds)
         events.append((self.id, finished))
 
     def _emit(self, text: str, events: list[tuple[int, Event]]) -> None:
-        events.append((self.id, Delta(text, self.withheld, tuple(self.logprobs))))
+        events.append((self.id, Delta(text, self.withheld, tuple(self.logprobs), self.seconds)))
         self.withheld = 0
         if self.logprobs:
             self.logprobs = []

@@ -29,21 +29,32 @@ def verify(path: Path, cache_dir: Path | None = None) -> None:
 
     With `cache_dir` a file that passed is not asked again, in any process; else not again in this one.
     """
-    key = _key(path)
+    _verify((path,), cache_dir)
+
+
+def verify_projector(path: Path, model: Path, cache_dir: Path | None = None) -> None:
+    """As `verify`, for the projector at `path` together with the model it is for: this loads it whole."""
+    _verify((path, model), cache_dir)
+
+
+def _verify(files: tuple[Path, ...], cache_dir: Path | None) -> None:
+    key = _key(files)
     note = cache_dir / _FOLDER / key if cache_dir is not None else None
     if key in _passed or (note is not None and note.exists()):
         return
-    _try(path)
+    _try(files)
     _passed.add(key)
     if note is not None:
         _remember(note)
 
 
-def _try(path: Path) -> None:
+def _try(files: tuple[Path, ...]) -> None:
+    path = files[0]
     environment = {**os.environ, "GGML_NO_BACKTRACE": "1", "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "llama_orch.engine.trial", os.path.abspath(path)],  # noqa: PTH100 - keeps links
+            # abspath keeps links
+            [sys.executable, "-m", "llama_orch.engine.trial", *map(os.path.abspath, files)],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -77,11 +88,10 @@ def _assertion(words: str) -> str:
     return words.splitlines()[-1] if words else "it ends without a word"
 
 
-def _key(path: Path) -> str:
-    status = path.stat()
+def _key(files: tuple[Path, ...]) -> str:
+    found = [(str(path.resolve()), status.st_size, status.st_mtime_ns) for path in files if (status := path.stat())]
     library_files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in library.files()]
-    facts = (str(path.resolve()), status.st_size, status.st_mtime_ns, library_files)
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
+    return hashlib.sha256(repr((found, library_files)).encode()).hexdigest()
 
 
 def _remember(note: Path) -> None:
@@ -93,13 +103,15 @@ def _remember(note: Path) -> None:
 
 
 def _main() -> None:
-    """The child: everything but the weights, and the computation's layout."""
+    """The child: everything but the weights, and the computation's layout; or a projector for such a model."""
     library.no_core_file()
     lib, log = library.load(), library.log()
     params = lib.llama_model_default_params()
     params.no_alloc, params.load_mode = True, lib.LLAMA_LOAD_MODE_NONE  # the two exclude a mapped file
-    model = lib.llama_model_load_from_file(os.fsencode(sys.argv[1]), params)
-    if model and lib.llama_model_has_decoder(model) and not lib.llama_model_has_encoder(model):
+    model = lib.llama_model_load_from_file(os.fsencode(sys.argv[-1]), params)
+    if len(sys.argv) > 2:  # noqa: PLR2004
+        model = model and _open_projector(model, sys.argv[1])
+    elif model and lib.llama_model_has_decoder(model) and not lib.llama_model_has_encoder(model):
         wanted = lib.llama_context_default_params()
         wanted.n_ctx = wanted.n_batch = wanted.n_ubatch = 256
         model = lib.llama_init_from_model(model, wanted)
@@ -108,6 +120,14 @@ def _main() -> None:
         sys.stdout.flush()
         os._exit(_REFUSED)
     os._exit(0)
+
+
+def _open_projector(model: int, path: str) -> int:
+    library.log().clear()
+    vision = library.load_vision()
+    params = vision.mtmd_context_params_default()
+    params.use_gpu, params.warmup = False, True  # an image of its own
+    return vision.mtmd_init_from_file(os.fsencode(path), model, params)
 
 
 if __name__ == "__main__":

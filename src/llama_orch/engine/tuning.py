@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from llama_orch.engine.records import EngineOptions
+from llama_orch.engine.vision.kind import kind_of
 from llama_orch_utils.errors import EngineFailed
 
 _DRAFT_TOKENS = 4
@@ -19,11 +21,9 @@ _ROPE = {"none": 0, "linear": 1, "yarn": 2}  # llama_rope_scaling_type (llama.h)
 
 
 def check(options: EngineOptions) -> None:
-    """Raises EngineFailed for what this engine does not do."""
+    """Raises EngineFailed for a projector that is none: the others are opened at the first image."""
     if options.projector is not None:
-        raise EngineFailed(
-            "A projector was given, and this engine does not see images yet.", hint="leave --projector away"
-        )
+        kind_of(Path(options.projector))
 
 
 def apply(params: Any, options: EngineOptions) -> None:

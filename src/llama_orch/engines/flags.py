@@ -37,7 +37,7 @@ def flags(backend: Backend, given: tuple[str, ...] = (), *, amx: bool = True) ->
     wrongly, the units are left out.
     """
     compiler_flags, uses_amx = _compiler_flags(amx=amx)
-    definitions = [*_SWITCHES[backend], "LLAVA_BUILD=OFF"]
+    definitions = [*_SWITCHES[backend], "LLAVA_BUILD=ON"]
     if compiler_flags:
         for name, variable in (("CMAKE_C_FLAGS", "CFLAGS"), ("CMAKE_CXX_FLAGS", "CXXFLAGS")):
             whole = f"{os.environ.get(variable, '')} {compiler_flags}".strip()

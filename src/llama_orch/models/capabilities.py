@@ -15,7 +15,8 @@ _GAP = (("fim_pre", "prefix"), ("fim_suf", "suffix"), ("fim_mid", "middle"))
 def capabilities_of(header: GgufHeader, *, vision: bool = False) -> tuple[str, ...]:
     """Any of completion, chat, tools, thinking, insert, vision; or embedding; or rerank; none of what is no model.
 
-    `vision` tells that a projector belongs to the model.
+    `vision` tells that a projector belongs to the model; where positions have three dimensions (M-RoPE), our engine
+    cannot use it.
     """
     if header.text("general.type") in _NO_MODEL or header.architecture == "clip":
         return ()
@@ -29,7 +30,7 @@ def capabilities_of(header: GgufHeader, *, vision: bool = False) -> tuple[str, .
     found = ["completion", *_of_template(header.text("tokenizer.chat_template"))]
     if all(any(_token(header, name) for name in names) for names in _GAP):
         found.append("insert")
-    if vision:
+    if vision and f"{header.architecture}.rope.dimension_sections" not in header.metadata:
         found.append("vision")
     return tuple(found)
 

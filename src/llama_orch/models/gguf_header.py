@@ -80,8 +80,9 @@ def read_header(path: Path) -> GgufHeader:
         with path.open("rb") as file:
             return _Reader(file, path).header()
     except OSError as error:
+        code = "model_missing" if isinstance(error, FileNotFoundError) else "model_unreadable"
         raise EngineFailed(
-            f"cannot read {path}: {error.strerror}", hint="check the path and its permissions", code="model_unreadable"
+            f"cannot read {path}: {error.strerror}", hint="check the path and its permissions", code=code
         ) from error
 
 

@@ -24,7 +24,7 @@ def find_or_start(model: StoredModel, settings: WorkerSettings, listener: LoadLi
     A setting that is None is met by any value; a worker with other settings is left alone, and a second one is started
     beside it. Raises ConfigError, EngineFailed, TargetTimeout.
     """
-    settings = load_settings.settled(settings)
+    settings = load_settings.settled(settings, model)
     place = place_of(model, settings)
     found = _running(place, model, settings) or _compatible(place, model, settings)
     if found is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from llama_orch_utils.errors import BadRequest, EngineFailed, ModelNotFound
-from llama_orch_utils.targets.local import WorkerSettings
+from llama_orch_utils.targets.local import NO_PROJECTOR, WorkerSettings
 
 _LORA = "--lora FILE, or --lora FILE=0.5 for another scale than 1; FILE is looked for in the folder you are in"
 _PROJECTOR = "--projector FILE, the mmproj file that came with the model"
@@ -25,9 +25,13 @@ def found(settings: WorkerSettings) -> WorkerSettings:
     return replace(
         settings,
         draft=None if settings.draft is None else _draft(settings.draft),
-        projector=None if settings.projector is None else _file("projector", settings.projector, _PROJECTOR),
+        projector=_projector(settings.projector),
         loras=tuple((_file("LoRA adapter", path, _LORA), scale) for path, scale in settings.loras),
     )
+
+
+def _projector(path: str | None) -> str | None:
+    return path if path in (None, NO_PROJECTOR) else _file("projector", path, _PROJECTOR)
 
 
 def _draft(name: str) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from llama_orch.engines import runtime
 from llama_orch.engines.names import INSTALLED
+from llama_orch.models.stored_model import StoredModel
 from llama_orch.pool import load_files
 from llama_orch.pool.health import Health
 from llama_orch.pool.record import WorkerRecord
-from llama_orch_utils.targets.local import WorkerSettings
+from llama_orch_utils.targets.local import NO_PROJECTOR, WorkerSettings
 
 _FILES = ("draft", "projector")
 _LISTS = ("gpus", "tensor_split")
@@ -27,13 +28,15 @@ _EXACTLY = (
 _DEFAULTS = WorkerSettings()
 
 
-def settled(settings: WorkerSettings) -> WorkerSettings:
+def settled(settings: WorkerSettings, model: StoredModel | None = None) -> WorkerSettings:
     """What `settings` mean: on the engine that is in use (None: the installed one), with the paths of their files.
 
-    A model's own projector is left in the store: the engine does not see yet. Raises ConfigError where the engine is
-    not there, EngineFailed where a file is not.
+    Without a wish for a projector, it is the one that `model` came with. Raises ConfigError where the engine is not
+    there, EngineFailed where a file is not.
     """
     engine = runtime.runtime(settings.engine).name
+    if settings.projector is None and model is not None and model.projector is not None:
+        settings = replace(settings, projector=str(model.projector))
     return load_files.found(replace(settings, engine=None if engine == INSTALLED else engine))
 
 
@@ -42,6 +45,8 @@ def arguments(settings: WorkerSettings) -> Iterator[str]:
     for name in (each.name for each in fields(settings)):
         value = getattr(settings, name)
         if name == "keep_alive" or value == getattr(_DEFAULTS, name):
+            continue
+        if name == "projector" and value == NO_PROJECTOR:
             continue
         flag = f"--{name.replace('_', '-')}"
         if name == "loras":

@@ -85,7 +85,7 @@ def place_of(model: StoredModel, settings: WorkerSettings) -> Place:
     from llama_orch.pool import load_settings
 
     file = (os.path.realpath(model.path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-    asked = load_settings.identity(load_settings.settled(settings))
+    asked = load_settings.identity(load_settings.settled(settings, model))
     return Place(folder(), f"{_digest(model.id, *file, __version__)[:14]}-{_digest(*asked)[:8]}")
 
 

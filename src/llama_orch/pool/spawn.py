@@ -116,7 +116,7 @@ def spawn(place: Place, model: StoredModel, settings: WorkerSettings, lock: Work
 def _arguments(place: Place, model: StoredModel, settings: WorkerSettings, lock: WorkerLock) -> list[str]:
     found = ["--socket", str(place.socket), "--model", model.opens, "--name", model.id]
     found += ["--log", str(place.log), "--keep-alive", str(settings.keep_alive), "--lock-fd", str(lock.descriptor)]
-    found += load_settings.arguments(load_settings.settled(settings))
+    found += load_settings.arguments(load_settings.settled(settings, model))
     return [*found, "--demo"] if model.demo else found
 
 

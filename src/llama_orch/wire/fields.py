@@ -16,6 +16,7 @@ class Fields:
         self._members = members
         self.where = where
         self._left = dict.fromkeys(name for name, value in members.items() if value is not None)
+        self._asked: list[str] = []
 
     def at(self, name: str) -> str:
         """The JSON pointer of field `name`."""
@@ -23,6 +24,7 @@ class Fields:
 
     def take(self, name: str) -> Json:
         """The field's value as it is; None when absent."""
+        self._asked.append(name)
         self._left.pop(name, None)
         return self._members.get(name)
 
@@ -100,7 +102,7 @@ class Fields:
     def refuse_rest(self) -> None:
         """Raises UnsupportedByTarget for the first field that nobody asked for: nothing is dropped in silence."""
         for name in self._left:
-            raise unsupported(name[:64], self.at(name))
+            raise unsupported(name[:64], self.at(name), near=_nearest(name, self._asked))
 
     def _wrong(self, name: str, wanted: str, value: Json) -> BadRequest:
         return BadRequest(f"{name} must be {wanted}, not {kind(value)}", param=self.at(name))
@@ -119,10 +121,17 @@ def kind(value: Json) -> str:
     return "a string" if isinstance(value, str) else "a number"
 
 
-def unsupported(capability: str, where: str, hint: str | None = None) -> UnsupportedByTarget:
-    """The error for what this server does not serve; `where` is the JSON pointer."""
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """The field that was meant, where the name looks like a slip."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name[:64], {*known}, n=1, cutoff=0.75)), None)
+
+
+def unsupported(capability: str, where: str, hint: str | None = None, near: str | None = None) -> UnsupportedByTarget:
+    """The error for what this server does not serve; `where` is the JSON pointer, `near` a name that is served."""
     return UnsupportedByTarget(
-        f"{capability} is not supported here",
+        f"{capability} is not supported here" + (f"; did you mean {near}?" if near else ""),
         capability=capability,
         param=where,
         hint=hint or f"leave {where} out",

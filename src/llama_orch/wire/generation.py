@@ -13,7 +13,8 @@ from llama_orch_utils.types import Usage
 Turn = dict[str, Json]
 """One turn of a conversation, as chat templates know it.
 
-`role` (system, user, assistant, tool) and `content` (a string); where given also `name`, `tool_call_id`,
+`role` (system, user, assistant, tool) and `content` (a string; a list where a user shows images, see `wire.picture`);
+where given also `name`, `tool_call_id`,
 `reasoning_content` and `tool_calls`: `[{"type": "function", "id": …, "function": {"name": …, "arguments": {…}}}]`, with
 the arguments as an object (templates print them with `tojson`).
 """

@@ -24,6 +24,7 @@ Job = Literal[
     "template",
     "cancel",
     "running",
+    "counted",
 ]
 
 
@@ -49,6 +50,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/metrics", "metrics"),
     Route("POST", "/orch/cancel", "cancel"),
     Route("GET", "/orch/running", "running"),
+    Route("GET", "/orch/counted", "counted"),
     Route("GET", "/v1/models", "models"),
     Route("GET", "/v1/models/*", "model"),
     Route("POST", "/v1/chat/completions", "generate", _CHAT),

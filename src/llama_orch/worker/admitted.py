@@ -34,7 +34,9 @@ async def admitted(service: Service, call: Call) -> AsyncGenerator[bytes]:
 
 
 async def worked(service: Service, body: bytes, work: Callable[[], Result], *, heavy: bool = False) -> Result:
-    """What `work` gives: here and now for a small body, else in a thread."""
-    if len(body) <= INLINE_BODY and not heavy:
+    """What `work` gives: here and now for a small body, else in a thread; another one for images."""
+    if b"image" in body:
+        return await service.loop.run_in_executor(service.reading, work)
+    if len(body) <= INLINE_BODY and not heavy and b"\\u" not in body:  # which may spell it
         return work()
     return await service.loop.run_in_executor(service.preparation, work)

@@ -48,6 +48,7 @@ class App:
             defect = OrchError("the worker met a defect of its own; its log tells", code="internal")
             await self._refuse(call, routes, defect)
         seconds = self._service.loop.time() - begun
+        self._service.counted.note(call)
         self._record(call, routes, seconds)
         self._log(call, seconds)
 

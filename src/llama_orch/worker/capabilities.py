@@ -13,7 +13,7 @@ _THINKING = ("<think>", "reasoning", "thinking")
 
 
 def of_engine(engine: Engine) -> tuple[str, ...]:
-    """`completion`; `chat`, `tools` and `thinking` by its chat template; `insert` where it can fill a gap."""
+    """`completion`; `chat`, `tools` and `thinking` by its chat template; `insert` where it can fill a gap; `vision`."""
     found = ["completion"]
     template = engine.model.chat_template
     if template is not None:
@@ -24,6 +24,8 @@ def of_engine(engine: Engine) -> tuple[str, ...]:
             found.append("thinking")
     if engine.vocabulary.infill is not None:
         found.append("insert")
+    if engine.eyes is not None and engine.eyes.blind is None:
+        found.append("vision")
     return tuple(found)
 
 

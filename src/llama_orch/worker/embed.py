@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from llama_orch.engine.busy import Used
 from llama_orch.wire.embedding import EmbeddingWish, Vectors
 from llama_orch.wire.plain_dialect import PlainDialect
 from llama_orch.wire.receipt import Receipt
@@ -60,10 +61,10 @@ async def handle(service: Service, call: Call, route: Route) -> None:
             await reply_count(call, ready.tokens)
             return
         check_amount(terms, ready.tokens)
-        placed = service.loop.time()
-        found = await computed(service, call, embedder, ready.texts, ready.wish.where) if ready.texts else None
+        used = Used()
+        found = await computed(service, call, embedder, ready.texts, ready.wish.where, used) if ready.texts else None
         taken = service.loop.time() - begun
-        on_gpus = (service.loop.time() - placed) * service.gpus
+        on_gpus = used.seconds
 
         def render() -> bytes:
             rows = [] if found is None else _rows(found, ready.wish)
@@ -85,6 +86,7 @@ async def computed(
     embedder: Embedder,
     texts: Sequence[Sequence[int]],
     where: Callable[[int], str],
+    used: Used | None = None,
 ) -> NDArray[np.float32]:
     """The texts' vectors; `where` gives the JSON pointer of a text, for errors. Raises ClientGone."""
     answer: asyncio.Future[NDArray[np.float32]] = service.loop.create_future()
@@ -102,7 +104,7 @@ async def computed(
             service.loop.call_soon_threadsafe(settle, found)
 
     try:
-        number = embedder.submit(texts, done)
+        number = embedder.submit(texts, done, used)
     except RequestError as error:
         if error.param is not None and error.param[1:].isdigit():
             error.param = where(int(error.param[1:]))

@@ -39,7 +39,7 @@ class Exchange:
         self._streaming = False
         self._last_write = service.loop.time()
         self._terms = call.terms()
-        self._tally = Tally(self._terms, service.gpus)
+        self._tally = Tally(self._terms)
         self.mailbox = Mailbox(service.loop, service.options.stream_buffer, self._cancel)
         self._submission = Submission(service, self.mailbox)
         self._voices: list[Voice] = []
@@ -184,7 +184,7 @@ class Exchange:
         for choice, letter in letters:
             if type(letter) is Delta:
                 spoken = True
-                self._tally.spoke(choice, letter.tokens)
+                self._tally.spoke(choice, letter)
                 frames.append(self._voices[choice].say(letter))
             elif type(letter) is Started:
                 self._tally.started(choice, letter)

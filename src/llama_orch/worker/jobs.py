@@ -29,6 +29,7 @@ JOBS: Mapping[Job, str] = {
     "template": "llama_orch.worker.template:handle",
     "cancel": "llama_orch.worker.running:cancel",
     "running": "llama_orch.worker.running:listing",
+    "counted": "llama_orch.worker.counted:handle",
 }
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llama_orch.worker.announcer import Announcer
-from llama_orch.worker.service import Service
+from llama_orch.worker.service import Service, devices_of
 from llama_orch_utils.errors import EngineFailed, OrchError
 
 if TYPE_CHECKING:
     from llama_orch.engine.records import EngineOptions
+    from llama_orch.worker.device_time import DeviceTime
     from llama_orch.worker.service import Loaded
 
 _TUNING = (
@@ -50,6 +51,7 @@ class Loader:
         call = self._service.loop.call_soon_threadsafe
         try:
             engine = self._load()
+            engine.measure(self._meter())
         except OrchError as error:
             call(self._failed, error)
         except MemoryError:
@@ -59,6 +61,13 @@ class Loader:
             call(self._failed, EngineFailed(f"the model could not be loaded: {type(error).__name__}", code="internal"))
         else:
             call(self._loaded, engine)
+
+    def _meter(self) -> DeviceTime:
+        """The devices' time, which this worker shares with others on them."""
+        from llama_orch.worker.device_time import DeviceTime
+        from llama_orch_utils.config import paths
+
+        return DeviceTime(paths.runtime_dir() / "busy", devices_of(self._service.placed))
 
     def _load(self) -> Loaded:
         self._announcer.loading(0.0)

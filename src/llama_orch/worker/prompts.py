@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING
 from llama_orch import formats
 from llama_orch.wire.generation import Chat, Generation, Infill, Prompt, Text, Thinking, Tokens
 from llama_orch.wire.json_body import Json
+from llama_orch.worker import pictures
 from llama_orch.worker.reading import form_of, specs_of
 from llama_orch_utils.errors import UnsupportedByTarget
 
 if TYPE_CHECKING:
     from llama_orch.engine.engine import Engine
+    from llama_orch.engine.vision import Span
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A prompt in tokens. `text` is what an echo repeats, `opened` the text that the answer continues."""
+    """A prompt in tokens. `text` is what an echo repeats, `opened` the text that the answer continues.
+
+    `pictures` are where the tokens are rows of images.
+    """
 
     tokens: list[int]
     text: str = ""
     opened: str = ""
+    pictures: tuple[Span, ...] = ()
 
 
 def prepared(engine: Engine, generation: Generation, prompt: Prompt) -> Prepared:
@@ -45,13 +51,20 @@ def prepared(engine: Engine, generation: Generation, prompt: Prompt) -> Prepared
 def _conversation(engine: Engine, generation: Generation, chat: Chat) -> Prepared:
     form, specs = form_of(engine.model.chat_template), specs_of(generation.tools)
     told = [tool.definition() for tool in generation.tools.tools] if generation.tools and specs else None
-    turns = formats.adapted(form, chat.turns, specs)
+    told_turns, seen = pictures.marked(chat.turns)
+    pictures.check(engine, seen)
+    turns = formats.adapted(form, told_turns, specs)
     variables = _variables(chat, generation.thinking)
     opened = engine.render(turns, tools=told if form.announced else None, template=variables)
-    tokens = engine.vocabulary.tokenize(opened, special=True)
+    spans: tuple[Span, ...] = ()
+    if seen and engine.eyes is not None:
+        tokens, spans = engine.eyes.read(engine.vocabulary, opened, seen)
+        opened = pictures.shown(opened, seen)
+    else:
+        tokens = engine.vocabulary.tokenize(opened, special=True)
     if chat.prefill:  # what a user typed never becomes a control token of its own in a prefill
         tokens += engine.vocabulary.tokenize(chat.prefill, special=False, add_bos=False)
-    return Prepared(tokens, opened=opened + (chat.prefill or ""))
+    return Prepared(tokens, opened=opened + (chat.prefill or ""), pictures=spans)
 
 
 def _variables(chat: Chat, thinking: Thinking | None) -> dict[str, Json]:

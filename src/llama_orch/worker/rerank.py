@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from llama_orch.engine.busy import Used
 from llama_orch.wire.plain_dialect import PlainDialect
 from llama_orch.wire.rerank.answer import Ranking
 from llama_orch.wire.rerank.request import RerankWish
@@ -44,9 +45,9 @@ async def handle(service: Service, call: Call, route: Route) -> None:
             await reply_count(call, tokens)
             return
         check_amount(terms, tokens)
-        placed = service.loop.time()
-        found = await computed(service, call, embedder, pairs, wish.where)
-        on_gpus = (service.loop.time() - placed) * service.gpus
+        used = Used()
+        found = await computed(service, call, embedder, pairs, wish.where, used)
+        on_gpus = used.seconds
         cost = cost_of(terms, tokens, on_gpus)
         ranking = Ranking(f"rerank-{call.id}", model, _relevances(found, head), tokens, cost)
         call.usage = Usage(tokens)

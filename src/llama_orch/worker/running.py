@@ -21,7 +21,7 @@ _OK = 200
 
 async def cancel(service: Service, call: Call, route: Route) -> None:  # noqa: ARG001 - one signature for all jobs
     """Ends the request with this ticket; how many there were."""
-    _check(call)
+    check_trusted(call)
     ticket = (header(call.scope, terms.TICKET) or b"").decode("latin-1")
     found = [one for one in service.exchanges if ticket and one.ticket == ticket]
     for exchange in found:
@@ -31,7 +31,7 @@ async def cancel(service: Service, call: Call, route: Route) -> None:  # noqa: A
 
 async def listing(service: Service, call: Call, route: Route) -> None:  # noqa: ARG001
     """What each request with a ticket took until now: prompt, cached and output tokens, microseconds of the engine."""
-    _check(call)
+    check_trusted(call)
     found: dict[str, list[int]] = {}
     for exchange in service.exchanges:
         if exchange.ticket:
@@ -41,6 +41,7 @@ async def listing(service: Service, call: Call, route: Route) -> None:  # noqa: 
     await call.reply(_OK, json.dumps({"running": found}, separators=(",", ":")).encode())
 
 
-def _check(call: Call) -> None:
+def check_trusted(call: Call) -> None:
+    """Raises a 404 for whoever did not come over the Unix socket."""
     if not call.trusted:
         raise RequestError("there is no such path here", code="unknown_path", status=404)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from llama_orch.wire.models import ModelEntry
 from llama_orch.worker import capabilities
 from llama_orch.worker.admission import Admission
+from llama_orch.worker.counted import Counted
 from llama_orch.worker.dispatcher import Dispatcher
 from llama_orch_utils.errors import EngineFailed, ModelNotFound, OrchError, UnsupportedByTarget
 
@@ -34,7 +35,9 @@ class Service:
 
     `placed` tells where the model is: `layers_gpu`, `layers_total`, `devices`, `memory`.
 
-    `exchanges` are the requests that are being answered; `preparation` the threads that render and tokenise large ones.
+    `exchanges` are the requests that are being answered, `counted` what those took that have ended; `preparation` the
+    threads that render and tokenise large ones, `reading` the one that does so with images, `looking` the one that
+    encodes them.
     """
 
     def __init__(self, options: WorkerOptions, lifetime: Lifetime) -> None:
@@ -44,7 +47,10 @@ class Service:
         self.dispatcher = Dispatcher(self.loop)
         self.admission = Admission(options.queue)
         self.preparation = ThreadPoolExecutor(2, thread_name_prefix="prepare")
+        self.reading = ThreadPoolExecutor(1, thread_name_prefix="read")
+        self.looking = ThreadPoolExecutor(1, thread_name_prefix="look")
         self.exchanges: set[Exchange] = set()
+        self.counted = Counted()
         self.phase: Phase = "loading"
         self.progress = 0.0
         self.warnings: list[tuple[str, str | None]] = []
@@ -69,11 +75,6 @@ class Service:
         self.phase = "ready"
         self.progress = 1.0
         self.lifetime.start()
-
-    @property
-    def gpus(self) -> int:
-        """How many devices hold the model: what a second on it counts as. 1 where that is the CPU."""
-        return gpus_of(self.placed)
 
     @property
     def either(self) -> Loaded:
@@ -148,6 +149,7 @@ class Service:
             "status": "ok" if self.phase == "ready" else self.phase,
             "model": options.name,
             "pid": os.getpid(),
+            "life": self.counted.life,
             "progress": round(self.progress, 3),
             "demo": options.demo,
             "expires_in": None if self.phase != "ready" else self.lifetime.remaining(),
@@ -173,10 +175,10 @@ class Service:
             self._engine.cancel(number)
 
 
-def gpus_of(placed: Mapping[str, object]) -> int:
-    """The GPUs among the `devices` of a placement that has layers on them; 1 for a model on the CPU."""
+def devices_of(placed: Mapping[str, object]) -> list[str]:
+    """The GPUs among the `devices` of a placement that has layers on them; the CPU where no GPU has."""
     named = cast("list[str]", placed.get("devices") or []) if placed.get("layers_gpu") else []
-    return max(1, sum(name != "CPU" for name in named))
+    return [name for name in named if name != "CPU"] or ["CPU"]
 
 
 def _not_this_model(capability: str, message: str) -> UnsupportedByTarget:

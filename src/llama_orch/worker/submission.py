@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from llama_orch.engine.records import Request
 from llama_orch.worker.mailbox import Mailbox
 from llama_orch.worker.service import Service
+from llama_orch_utils.errors import EngineFailed
 
 if TYPE_CHECKING:
     from llama_orch.engine.engine import Engine
@@ -29,7 +30,7 @@ class Submission:
         self._numbers: dict[int, int] = {}
         self._waiting: deque[tuple[int, Request]] = deque()
         self._constrained = False
-        self._stopped = False
+        self._stopped = self._gone = False
 
     async def begin(self, engine: Engine, requests: list[Request], *, constrained: bool) -> None:
         """Takes all choices over and submits the first, and more where there is room. Raises what the engine does."""
@@ -44,14 +45,25 @@ class Submission:
         while self._waiting and (not self._numbers or self._room()):
             choice, request = self._waiting.popleft()
             executor = self._service.preparation if self._constrained else None
+            if request.pictures:  # encoding an image takes seconds: one after the other, and nobody else waits
+                executor = self._service.looking
             assert self._engine is not None
-            submit = partial(self._engine.submit, request)
+            submit = partial(self._submit, self._engine, request)
             number = await self._service.dispatcher.submit(self._mailbox, choice, submit, executor)
             self._numbers[choice] = number
             if self._stopped:
                 self._service.cancel(number)
         if self._waiting:
             self._service.dispatcher.call_for_room(self._mailbox)
+
+    def _submit(self, engine: Engine, request: Request) -> int:
+        """In any thread. Images are encoded here, one after the other, as long as somebody waits for the answer."""
+        for span in request.pictures:
+            if self._gone or self._stopped:
+                raise EngineFailed("the answer was cancelled", code="cancelled")
+            assert engine.eyes is not None
+            engine.eyes.look((span,))
+        return engine.submit(request)
 
     def ended(self, choice: int) -> None:
         """The engine is done with this choice."""
@@ -73,6 +85,7 @@ class Submission:
 
     def cancel(self) -> None:
         """Ends all that run, and hears no more of them; those that wait never begin."""
+        self._gone = True
         self._drop_waiting()
         numbers, self._numbers = self._numbers, {}
         for number in numbers.values():

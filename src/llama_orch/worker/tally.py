@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from time import monotonic
 
-from llama_orch.engine.records import Finished, Started
+from llama_orch.engine.records import Delta, Finished, Started
 from llama_orch.wire.generation import Timing
 from llama_orch.wire.price import priced
 from llama_orch.wire.receipt import Receipt
@@ -22,11 +22,10 @@ class Tally:
     """Counts the tokens of all choices; a prompt is counted once, with what its first choice found cached.
 
     Times are in seconds. `outcome` is stop, length, tool_calls, or an error's code; `thoughts` how
-    many of the finished choices' tokens were thoughts. `terms` have the price, where there is one; `gpus` devices hold
-    the model: each second on it is that many GPU-seconds.
+    many of the finished choices' tokens were thoughts. `terms` have the price, where there is one.
     """
 
-    def __init__(self, terms: Terms = NONE, gpus: int = 1) -> None:
+    def __init__(self, terms: Terms = NONE) -> None:
         now = monotonic()  # the event loop's own clock may tick in milliseconds
         self.outcome = "failed"
         self.thoughts = 0
@@ -36,11 +35,11 @@ class Tally:
         self._first: float | None = None
         self._last = now
         self._gaps: list[float] = []
-        self._terms, self._gpus = terms, gpus
+        self._terms = terms
         self._lengths: Sequence[int] = ()
         self._begun: set[int] = set()
         self._n = 1
-        self._gpu: int | None = None
+        self._seconds: dict[int, float] = {}
         self._cached: dict[int, int] = {}
         self._output: dict[int, int] = {}
 
@@ -56,13 +55,15 @@ class Tally:
         self._begun.add(choice // self._n)
         self._cached.setdefault(choice // self._n, event.cached_tokens)
 
-    def spoke(self, choice: int, tokens: int) -> None:
+    def spoke(self, choice: int, event: Delta) -> None:
         """A choice got further."""
-        self._output[choice] = self._output.get(choice, 0) + tokens
+        self._output[choice] = self._output.get(choice, 0) + event.tokens
+        self._seconds[choice] = event.seconds
 
     def finished(self, choice: int, event: Finished) -> None:
         """A choice is over; its event has the exact count."""
         self._output[choice] = event.output_tokens
+        self._seconds[choice] = event.seconds
         if event.begun:  # else it was cancelled before its turn came
             self._begun.add(choice // self._n)
             self._cached.setdefault(choice // self._n, event.cached_tokens)
@@ -83,17 +84,16 @@ class Tally:
         return Usage(sum(self._lengths), output, cached, reasoning_tokens=self.thoughts)
 
     def final(self) -> Usage:
-        """The tokens of the whole answer, with their cost where the gateway charges; the clock stops here."""
-        self._gpu = self._engine_time()
+        """The tokens of the whole answer, with their cost where the gateway charges."""
         rates, amount = self._terms.rates, self._terms.amount
         if rates is None:
             return self.usage
-        cost = rates.cost(self.usage, self._gpu)
+        cost = rates.cost(self.usage, self._engine_time())
         return priced(self.usage, cost if amount is None else min(cost, amount))
 
     def _engine_time(self) -> int:
-        """Microseconds since the request got its place, on every device."""
-        return int((monotonic() - self._began - self._queued) * 1e6) * self._gpus if self._begun else 0
+        """Microseconds of the devices' time that were its own: the shares of all choices."""
+        return int(sum(self._seconds.values()) * 1e6)
 
     def timing(self) -> Timing:
         """How long it took until now."""
@@ -111,5 +111,5 @@ class Tally:
             token_seconds=round(statistics.median(self._gaps), 6) if self._gaps else 0.0,
             total_seconds=round(monotonic() - self._began, 6),
             outcome=self.outcome,
-            gpu_microseconds=self._engine_time() if self._gpu is None else self._gpu,
+            gpu_microseconds=self._engine_time(),
         )

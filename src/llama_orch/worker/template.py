@@ -8,6 +8,7 @@ from typing import cast
 from llama_orch.wire.generation import Chat, Generation
 from llama_orch.wire.plain_dialect import PlainDialect
 from llama_orch.wire.routes import Route, load
+from llama_orch.worker import pictures
 from llama_orch.worker.admitted import admitted, worked
 from llama_orch.worker.call import Call
 from llama_orch.worker.service import Service
@@ -35,4 +36,5 @@ def _prompt(service: Service, wish: Generation) -> str:
         return prompts_of(loaded, wish)[0].opened
     chat = wish.prompts[0]
     assert isinstance(chat, Chat)
-    return loaded.template.render(chat.turns) + (chat.prefill or "")
+    turns, seen = pictures.marked(chat.turns)
+    return pictures.shown(loaded.template.render(turns), seen) + (chat.prefill or "")

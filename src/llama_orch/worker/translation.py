@@ -141,6 +141,7 @@ def _requests(
             shown,
             salt=terms.salt,
             adapters=generation.adapters,
+            pictures=prompt.pictures,
         )
         found.append(first)
         found += [replace(first, sampling=_reseeded(bound, turn)) for turn in range(1, generation.n)]

@@ -57,7 +57,7 @@ def test_options_are_sent_by_their_names(run_orch: Orch, tap: FakeTap) -> None:
         (("-o", "temperature=warm"), "-o temperature needs a number, not 'warm'"),
         (("-o", "temperature=nan"), "-o temperature needs a number, not 'nan'"),
         (("-o", "seed"), "-o needs KEY=VALUE, not 'seed'"),
-        (("-o", "logprobs=maybe"), "-o logprobs needs true or false, not 'maybe'"),
+        (("-o", "cache_prompt=maybe"), "-o cache_prompt needs true or false, not 'maybe'"),
         (("-o", "logit_bias={"), "-o logit_bias needs JSON, not '{'"),
         (("-x", "--json"), "-x and --json exclude each other"),
         (("-c", "--cid", "1"), "-c and --cid exclude each other"),

@@ -113,7 +113,7 @@ class Bench:
     def add(self, request: Request) -> int:
         self.last += 1
         constraint = make_constraint(self.vocabulary, request.sampling)
-        sampler = make_sampler(self.vocabulary, request.sampling, constraint, list(request.tokens))
+        sampler = make_sampler(self.vocabulary, request.sampling, constraint, [t for t in request.tokens if t >= 0])
         self.scheduler.add(
             Sequence(
                 self.last,

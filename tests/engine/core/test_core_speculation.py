@@ -120,12 +120,55 @@ def test_guessing_rests_where_it_does_not_pay():
     for _ in range(4):
         pace.add_plain(0.010)
     assert pace.pays()
-    for _ in range(12):
+    while pace.pays():
         pace.add_round(0.030, 2)  # 15 ms a token
-    assert not pace.pays()
     for _ in range(64):
         pace.add_plain(0.010)
     assert pace.pays()
     for _ in range(40):
         pace.add_round(0.020, 4)
     assert pace.pays()
+
+
+def paced() -> Pace:
+    pace = Pace()
+    for _ in range(4):
+        pace.add_plain(0.010)
+    return pace
+
+
+@pytest.mark.parametrize("cost", [1.2, 2.0, 7.0])
+def test_finding_out_that_a_draft_is_never_sure_has_a_bounded_price(cost: float):
+    """In the time of plain tokens; a busy machine makes each round dearer, not the trial."""
+    pace, lost = paced(), 0.0
+    while pace.pays():
+        pace.add_round(0.010 * cost, 1)
+        lost += cost - 1
+    assert lost <= max(3.0, cost)
+
+
+def test_one_dear_round_of_a_good_draft_is_forgiven():
+    pace = paced()
+    for number in range(30):
+        pace.add_round(0.060 if number == 1 else 0.016, 1 + pace.most(4))
+    assert pace.pays()
+
+
+def test_a_trial_begins_with_one_guess():
+    pace = paced()
+    asked: list[int] = []
+    for _ in range(6):
+        asked.append(pace.most(6))
+        pace.add_round(0.012, asked[-1] + 1)
+    assert asked == [1, 2, 4, 6, 6, 6]
+
+
+def test_reading_long_prompts_for_short_answers_is_given_up():
+    pace, answers = paced(), 0
+    while pace.pays():
+        pace.add_reading(0.500)  # 50 plain tokens
+        for _ in range(4):
+            pace.add_round(0.012, 2)
+        answers += 1
+        assert answers < 20
+    assert answers > 2

@@ -59,7 +59,7 @@ def test_the_context_is_extended(start: Start, options: dict[str, object]):
     assert [words for words in start(context=8192, slots=1).engine.warnings if "trained" in words]
 
 
-def test_a_projector_is_refused_as_long_as_nothing_sees(tiny_gguf: Path):
-    with pytest.raises(EngineFailed, match="does not see") as caught:
+def test_a_projector_must_be_one(tiny_gguf: Path):
+    with pytest.raises(EngineFailed, match="is no projector: its architecture is llama") as caught:
         Engine.load(tiny_gguf, EngineOptions(context=256, projector=str(tiny_gguf)), lambda events: None)
     assert caught.value.hint

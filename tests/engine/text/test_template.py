@@ -370,3 +370,19 @@ def test_a_hundred_kilobytes_of_tools_fit_the_budget():
     tools = [{**TOOL, "function": {**TOOL["function"], "description": "x" * 1000}} for _ in range(100)]
     template = ChatTemplate.from_model("{% for t in tools %}{{ t | tojson(indent=4) }}{% endfor %}", "", "")
     assert len(template.render(CALLING, tools=tools)) > 100_000
+
+
+SMOL = """<|im_start|>{% for message in messages %}{{message['role'] | capitalize}}\
+{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}\
+{% for line in message['content'] %}{% if line['type'] == 'text' %}{{line['text']}}\
+{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<end_of_utterance>
+{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"""
+"""SmolVLM's: it knows a content as a list of parts, and nothing else."""
+
+
+def test_a_template_that_knows_only_parts_gets_parts():
+    answer = {"role": "assistant", "content": "Two <image-0>."}
+    assert template(SMOL).render([USER, answer, USER]) == (
+        "<|im_start|>User: Hi <b>€</b><end_of_utterance>\nAssistant: Two <image-0>.<end_of_utterance>\n"
+        "User: Hi <b>€</b><end_of_utterance>\nAssistant:"
+    )

@@ -32,6 +32,7 @@ def run_rows(applet: Runnable, source: str, options: Any, out: Output) -> int | 
         given(applet, options, single=False),
         options.concurrency,
         fresh=options.fresh,
+        raw_cells=options.raw_cells,
     )
     connection = connect(options, out)
     with connection.client:

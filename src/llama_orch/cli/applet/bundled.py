@@ -27,7 +27,8 @@ def install_bundle(source: str, signer: str | None, out: Output, *, yes: bool) -
             showing.ask(offer.brought, source, out, yes=yes, signer=bundle.signer)
         try:
             for offer in bundle.offers:
-                added.append(installing.add(offer, out.note, signer=bundle.signer, brand=bundle.brand))  # noqa: PERF401 - what was added counts when the next fails
+                record = installing.add(offer, out.note, signer=bundle.signer, brand=bundle.brand, icon=bundle.icon)
+                added.append(record)
         except BaseException:
             for record in added:
                 installing.remove(record.id)
@@ -48,6 +49,6 @@ def upgrade_from(old: Record, source: str, signer: str | None, out: Output, *, y
         if offer is None:
             raise AppletError(f"{source} brings no {old.id}", hint="orch applet ls")
         showing.ask(offer.brought, source, out, yes=yes, signer=bundle.signer)
-        record = installing.exchange(old, offer, out.note, signer=bundle.signer, brand=bundle.brand)
+        record = installing.exchange(old, offer, out.note, signer=bundle.signer, brand=bundle.brand, icon=bundle.icon)
     out.note(f"{old.version} -> {record.version}")
     showing.told(replace(record), out)

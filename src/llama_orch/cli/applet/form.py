@@ -37,6 +37,7 @@ class Batching(Reaching):
     )
     dry_run: bool = flag("--dry-run", help="a batch: say what it would cost, and ask nothing")
     fresh: bool = flag("--fresh", help="a batch: begin again, also where an earlier run was broken off")
+    raw_cells: bool = flag("--raw-cells", help="a batch: write cells as they are, also what a spreadsheet would run")
     json: bool = flag("--json", help="print the whole result as one line of JSON")
 
 

@@ -44,11 +44,11 @@ def ls(_options: Ls, out: Output) -> None:
 
 
 def _beside(found: Found) -> dict[str, Any]:
-    """One in orch's own environment: nothing confines it."""
+    """One in orch's own environment."""
     from llama_orch.applets import grants
 
     assert found.applet is not None
-    manifest = found.applet.manifest
+    manifest, holds = found.applet.manifest, grants.enforced()
     return {
         "id": found.name,
         "summary": manifest.summary,
@@ -58,7 +58,7 @@ def _beside(found: Found) -> dict[str, Any]:
         "permissions": grants.asks(manifest),
         "source": "orch",
         "signer": None,
-        "enforced": {"files": False, "network": False},
+        "enforced": {"files": holds.files, "network": holds.network},
         "error": None,
     }
 

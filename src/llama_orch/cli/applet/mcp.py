@@ -44,7 +44,9 @@ class Toolbox:
         try:
             if applet is None:
                 raise AppletError(f"there is no tool {name!r}", hint=", ".join(self.applets))
-            made = applet.invoke(arguments, client=self.connection.client, files=self.files, progress=tell)
+            # One that did not ask to read is given nothing, also where others are.
+            files = self.files if applet.manifest.reads else type(self.files)()
+            made = applet.invoke(arguments, client=self.connection.client, files=files, progress=tell)
         except OrchError as error:
             words = error.message if error.hint is None else f"{error.message}\nhint: {error.hint}"
             told = {rpc.META: {"error": rpc.said(error)}}
@@ -84,15 +86,18 @@ def _server(box: Toolbox) -> Server[Any]:
     from mcp.server.lowlevel import Server
     from mcp_types import ListToolsResult, Tool
 
+    from llama_orch.cli.applet import look
     from llama_orch_utils.version import VERSION
 
+    face = look.face_of(tuple(box.applets.values()))
+
     async def tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
-        found = [each.schema() for each in box.applets.values()]
+        found = [(each.schema(), look.icons_of(each) if face is None else None) for each in box.applets.values()]
         return ListToolsResult(
             tools=[
                 Tool(name=each["id"], description=each["summary"], input_schema=each["input"],
-                     output_schema=each["output"])
-                for each in found
+                     output_schema=each["output"], icons=icons)
+                for each, icons in found
             ]
         )  # fmt: skip
 
@@ -105,7 +110,10 @@ def _server(box: Toolbox) -> Server[Any]:
 
         return await anyio.to_thread.run_sync(box.call, params.name, params.arguments or {}, tell)
 
-    return Server("orch", version=VERSION, instructions=INSTRUCTIONS, on_list_tools=tools, on_call_tool=call)
+    known: dict[str, Any] = {} if face is None else {"title": face.title, "icons": face.icons}
+    words = INSTRUCTIONS if face is None or not face.foot else f"{INSTRUCTIONS}\n{face.foot}"
+    name = "orch" if face is None else face.name
+    return Server(name, version=VERSION, instructions=words, on_list_tools=tools, on_call_tool=call, **known)
 
 
 async def _stdio(server: Server[Any]) -> None:

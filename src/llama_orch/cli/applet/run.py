@@ -29,7 +29,7 @@ def run_applet(applet: Runnable, options: Any, out: Output) -> int | None:
         from llama_orch.cli.applet.batch import run_rows
 
         return run_rows(applet, source, options, out)
-    for name in ("output", "dry_run", "fresh"):
+    for name in ("output", "dry_run", "fresh", "raw_cells"):
         if getattr(options, name):
             words = f"--{name.replace('_', '-')} is for a batch, and there is none"
             raise UsageError(words, hint=f"orch {applet.id} --batch FILE.csv")

@@ -120,6 +120,10 @@ def set_(options: Set, out: Output) -> None:
     value = config.set_value(options.key, options.value, file=_file(project=options.project))
     if not options.key.startswith("targets."):
         _warn_shadowed(options.key, value, out)
+    if options.key == "draft_tokens":
+        from llama_orch.cli.run import idle
+
+        idle.warn_of_draft(config.load(), out)
     if out.json:
         out.data({"key": options.key, "value": value, "file": str(_file(project=options.project))})
 

@@ -26,7 +26,11 @@ _KEYS = {
     "days_left": "days that the balance lasts at that pace, or null",
     "warnings": "what the tap warns of",
 }
-_WARNINGS = {"balance_low": "the balance is low", "grant_expires_soon": "a grant expires soon"}
+_WARNINGS = {
+    "balance_low": "the balance is low",
+    "grant_expires_soon": "a grant expires soon",
+    "fee_unpaid": "the month fee is not paid",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

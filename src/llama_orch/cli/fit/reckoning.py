@@ -35,12 +35,13 @@ class Machine:
 
 def settings(options: Fit | Reaching) -> WorkerSettings:
     """What the options, the environment and the files say. Raises ConfigError, UsageError."""
-    from llama_orch.cli.run import placing
+    from llama_orch.cli.run import idle, placing
     from llama_orch_utils import config
     from llama_orch_utils.targets.load import read_worker_settings
 
     names = ("context", "slots", "threads", "gpu_layers")
     found = config.load({**{name: getattr(options, name) for name in names}, **placing.given(options)})
+    idle.check(found)
     return read_worker_settings({name: value.value for name, value in found.values.items()})
 
 
@@ -62,7 +63,7 @@ def reckon(model: StoredModel, wish: WorkerSettings, there: Machine) -> dict[str
     """The record of one model (`keys.KEYS`). Raises EngineFailed for a file that cannot be read."""
     from llama_orch.pool import load_settings
 
-    load = read_wanted(model.parts, load_settings.settled(wish), Cpu.of(there.build.features))
+    load = read_wanted(model.parts, load_settings.settled(wish, model), Cpu.of(there.build.features))
     rooms = () if model.demo and wish.gpu == "auto" and wish.gpu_layers is None else there.rooms
     found = load.placer().place(rooms, there.available, wish.gpu_layers)
     names = [part.room.name for part in found.parts] if found.parts else []

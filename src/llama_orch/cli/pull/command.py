@@ -59,6 +59,7 @@ def pull(options: Pull, out: Output) -> int | None:
     from llama_orch.models import Store
 
     if options.list:
+        _check_alone(options)
         show_catalogue(out)
         return None
     if options.model is None:
@@ -97,6 +98,7 @@ def _wanted(options: Pull, text: str) -> tuple[Source, Choice]:
 
     hosts = frozenset(host.lower() for host in options.allow_host)
     source = read_source(text, digest=options.sha256)
+    _check_places(options, source)
     if source is not None:
         return source, Choice(options.name, options.projector, hosts, offline=_offline(options, source))
     entry, quantisation = Catalogue.read().find(text)
@@ -111,6 +113,25 @@ def _wanted(options: Pull, text: str) -> tuple[Source, Choice]:
         licence=entry.licence,
     )
     return source, choice
+
+
+def _check_alone(options: Pull) -> None:
+    """Raises UsageError for what says nothing beside --list."""
+    if options.model is not None or options.name or options.dry_run or options.sha256 or options.projector:
+        raise UsageError("--list shows the catalogue and fetches nothing", hint="orch pull --list, or orch pull MODEL")
+
+
+def _check_places(options: Pull, source: Source | None) -> None:
+    """Raises UsageError for options that are about another kind of place; `source` None is a name of the catalogue."""
+    from llama_orch.models.source import FileSource, HubSource
+
+    if options.sha256 is not None and (source is None or isinstance(source, HubSource)):
+        raise UsageError(
+            "--sha256 is about an https:// or file:// address: the hub states the digests of its own files",
+            hint="leave --sha256 out",
+        )
+    if options.allow_host and isinstance(source, FileSource):
+        raise UsageError("--allow-host is about addresses of the network", hint="leave --allow-host out")
 
 
 def _offline(options: Pull, source: Source) -> bool:

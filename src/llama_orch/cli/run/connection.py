@@ -43,7 +43,7 @@ class Connection:
 
 def connect(options: Reaching, out: Output) -> Connection:
     """Open the client. Nothing is sent and nothing is started yet. Raises UsageError, ConfigError."""
-    from llama_orch.cli.run import placing
+    from llama_orch.cli.run import idle, placing
     from llama_orch.cli.run.loading import Loading
     from llama_orch_utils import Client, config
     from llama_orch_utils.targets.choose import choose
@@ -51,7 +51,9 @@ def connect(options: Reaching, out: Output) -> Connection:
     flags = {**{name: getattr(options, name) for name in _FLAGS}, **placing.given(options)}
     found = config.load({**flags, "keep_alive": _keep_alive(options)})
     target = choose(None, found)
+    idle.check(found, elsewhere=None if target.is_local else target.name)
     if target.is_local:
+        idle.warn_of_draft(found, out)
         _ensure_engine(found.get("engine").value, out)
     loading = Loading(out)
     client = Client(config=found, listener=loading, max_cost=options.max_cost)

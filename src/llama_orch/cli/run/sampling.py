@@ -50,11 +50,22 @@ _NAMED: dict[str, Callable[[str], object]] = {
     "frequency_penalty": _number,
     "presence_penalty": _number,
     "logit_bias": _json,
-    "logprobs": _switch,
-    "top_logprobs": _whole,
     "reasoning_effort": str,
     "tool_choice": str,
     "parallel_tool_calls": _switch,
+}
+# What a command line says in another way, or has no place for.
+_ELSEWHERE: dict[str, tuple[str, str]] = {
+    "model": ("is -m", "orch run -m MODEL ..."),
+    "messages": ("is the question itself, and what -c goes on with", "orch run 'the question'"),
+    "system": ("is -s", "orch run -s 'Answer in one sentence.' ..."),
+    "stream": ("is --no-stream", "orch run --no-stream ..."),
+    "stream_options": ("is -u", "orch run -u ..."),
+    "tools": ("is --tool", "orch run --tool FILE.py:FUNC ..."),
+    "response_format": ("is --schema", "orch run --schema 'name, age int' ..."),
+    "n": ("would be thrown away: orch run shows one answer", "run it again, with another -o seed=N"),
+    "logprobs": ("would be thrown away: orch run shows the text alone", "answer.raw of the SDK has them"),
+    "top_logprobs": ("would be thrown away: orch run shows the text alone", "answer.raw of the SDK has them"),
 }
 # What llama.cpp's server knows besides: sent as it is.
 _FURTHER: dict[str, Callable[[str], object]] = {
@@ -80,6 +91,9 @@ def read(given: Iterable[str]) -> dict[str, Any]:
         name, equals, text = each.partition("=")
         if not equals or not name:
             raise UsageError(f"-o needs KEY=VALUE, not '{each}'", hint="orch run -o temperature=0.7 'Hello'")
+        if name in _ELSEWHERE:
+            words, hint = _ELSEWHERE[name]
+            raise UsageError(f"-o {name} {words}", hint=hint)
         if name == "stop":
             found.setdefault("stop", []).append(text)
         elif reader := _NAMED.get(name):

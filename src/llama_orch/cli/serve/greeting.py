@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
+
+from llama_orch.cli.ending import drop_unwritten
 
 if TYPE_CHECKING:
     from llama_orch.cli.output import Output
@@ -25,9 +26,11 @@ class Greeting:
     def __call__(self, ready: Ready) -> None:
         """Print, and see to it that a script can read it now. A reader that has gone is no reason to stop serving."""
         self._progress.clear()
-        with contextlib.suppress(BrokenPipeError):
+        try:
             self._print(ready)
             self._out.stdout.flush()
+        except BrokenPipeError:
+            drop_unwritten()
 
     def _print(self, ready: Ready) -> None:
         out, base = self._out, f"{ready.url}/v1"

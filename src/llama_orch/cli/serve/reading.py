@@ -25,15 +25,21 @@ _NEVER = "never"
 
 def read(options: Serve, out: Output) -> ServeOptions:
     """Raises UsageError for what cannot be meant, ModelNotFound with near misses, ConfigError, EngineFailed."""
+    import os
     from pathlib import Path
 
-    from llama_orch.cli.run import placing
+    from llama_orch.cli.run import idle, placing
+    from llama_orch.cli.serve import key
     from llama_orch.tap.settings import ServeOptions
     from llama_orch_utils import config
     from llama_orch_utils.targets.load import read_worker_settings
 
     _check(options)
     found = config.load({**{name: getattr(options, name) for name in _WORKER}, **placing.given(options)})
+    if options.no_auth and os.environ.get(key.VARIABLE, "").strip():
+        out.warn(f"{key.VARIABLE} is set, and --no-auth asks nobody for it", "leave --no-auth out to ask for the key")
+    idle.check(found)
+    idle.warn_of_draft(found, out)
     for warning in found.warnings:
         out.warn(warning)
     models, pinned = _models(options, found)

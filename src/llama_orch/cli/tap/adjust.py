@@ -41,6 +41,8 @@ def adjust(options: Adjust, out: Output) -> None:
         raise UsageError("a correction needs --reason", hint=hint)
     if (options.account is None) == (options.request is None):
         raise UsageError("name an account, or a request with --request", hint=hint)
+    if options.request is not None and options.minus_eur is not None:
+        raise UsageError("what a request cost goes back: --eur says how much of it, --minus-eur nothing", hint=hint)
     with books(options) as book:
         if options.request is not None:
             back = None if options.eur is None else micro("--eur", options.eur)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
+
+from llama_orch.cli.ending import drop_unwritten
 
 if TYPE_CHECKING:
     from llama_orch.cli.output import Output
@@ -19,16 +20,19 @@ class Announcement:
 
     def __call__(self, ready: Ready) -> None:
         """Print, and see to it that a script can read it now."""
-        with contextlib.suppress(BrokenPipeError):
+        try:
             self._print(ready)
             self._out.stdout.flush()
+        except BrokenPipeError:
+            drop_unwritten()
 
     def _print(self, ready: Ready) -> None:
         out = self._out
+        for name, why in ready.failed.items():
+            out.warn(f"{name} is not served: {why}", "orch models ls")
         if out.json:
-            base = f"{ready.url}/v1"
-            found = {"url": ready.url, "base_url": base, "models": list(ready.models), "pid": ready.pid}
-            out.data(found, compact=True)
+            told = {"url": ready.url, "base_url": f"{ready.url}/v1", "models": list(ready.models)}
+            out.data(told | {"failed": dict(ready.failed), "pid": ready.pid}, compact=True)
         elif out.quiet:
             out.line(ready.url)
         else:

@@ -61,10 +61,7 @@ def grant(options: Grant, out: Output) -> None:
         raise UsageError("a grant needs --eur or --pack", hint=f"orch tap grant {options.account} --eur 10")
     with books(options) as book:
         if options.pack is not None:
-            if options.days is not None:
-                raise UsageError(
-                    "a pack has its own days", hint=f"orch tap grant {options.account} --pack {options.pack}"
-                )
+            _check_pack(options)
             made = packs.sell(book, options.account, options.pack, id=options.id, reason=options.reason or "")
         else:
             assert options.eur is not None, "one of the two was given"
@@ -75,6 +72,14 @@ def grant(options: Grant, out: Output) -> None:
             made = grants.add(book, options.account, gift)
     row = for_people(shown(made), out)
     out.record({"id": row["id"], "expires_at": row["expires_at"], **row}, key="id")
+
+
+def _check_pack(options: Grant) -> None:
+    """Raises UsageError for what a pack says itself."""
+    own = {"days": options.days is not None, "kind": options.kind != "gift", "priority": options.priority != 0}
+    word = next((word for word, given in own.items() if given), None)
+    if word is not None:
+        raise UsageError(f"a pack has its own {word}", hint=f"orch tap grant {options.account} --pack {options.pack}")
 
 
 GRANT = Command(

@@ -134,6 +134,8 @@ def ls(options: Ls, out: Output) -> None:
     from llama_orch.ledger.books import admin_keys, keys
     from llama_orch.ledger.books.view import shown
 
+    if options.admin and options.account is not None:
+        raise UsageError("the keys of the admin API are of no account", hint="orch tap key ls --admin")
     with books(options) as book:
         found = admin_keys.listing(book) if options.admin else keys.listing(book, options.account)
     shared = {"id": None, "note": None, "created_at": None, "expires_at": None, "revoked_at": None}

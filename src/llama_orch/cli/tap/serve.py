@@ -17,6 +17,7 @@ _KEYS = {
     "url": "where it serves",
     "base_url": "the same for OpenAI clients (OPENAI_BASE_URL)",
     "models": "what it serves",
+    "failed": "the models that it was to serve and could not load, each with the reason",
     "pid": "the process that SIGHUP and SIGTERM go to",
 }
 

@@ -74,7 +74,9 @@ def add(options: Add, out: Output) -> None:
             hint=f"export UPSTREAM_KEY=..., then orch tap upstream add {options.model} URL --key-env UPSTREAM_KEY",
         )
     word, _, local = options.url.partition(":")
-    if word == _LOCAL and not local.startswith("//"):
+    here = word == _LOCAL and not local.startswith("//")
+    _check_place(options, here=here)
+    if here:
         changed = writing.add_local(config.folder, options.model, _local(local or options.model), pinned=options.pin)
     else:
         spec = Spec(
@@ -87,6 +89,16 @@ def add(options: Add, out: Output) -> None:
         changed = writing.add_upstream(config.folder, options.model, spec)
     rows = [each for each in _rows(changed) if each["model"] == options.model]
     _tell(rows, out, f"{options.model} is served; a running tap takes it in with SIGHUP")
+
+
+def _check_place(options: Add, *, here: bool) -> None:
+    """Raises UsageError for what says nothing of a worker `here`, or of a server elsewhere."""
+    named: dict[str, object] = {"--key-env": options.key_env, "--id": options.id, "--there": options.there}
+    named["--weight"] = None if options.weight == 1 else options.weight
+    if here and (idle := next((name for name, value in named.items() if value is not None), None)):
+        raise UsageError(f"{idle} is about a server elsewhere, not about a worker here", hint=f"leave {idle} out")
+    if options.pin and not here:
+        raise UsageError("--pin is about a worker here, not about a server elsewhere", hint="leave --pin out")
 
 
 def ls(options: Ls, out: Output) -> None:

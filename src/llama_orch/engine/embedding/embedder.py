@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
+from llama_orch.engine.busy import Meter, OwnTime, Used
 from llama_orch.engine.counters import Counters, Snapshot
 from llama_orch.engine.embedding.card import EmbeddingCard, read_card
 from llama_orch.engine.embedding.dimensions import plan, warnings
@@ -67,6 +68,7 @@ class Embedder:
         self._turns = Turns()
         self._running: list[Part] = []
         self._counters = Counters()
+        self._meter: Meter = OwnTime()
         self._closing = False
         self._broken: OrchError | None = None
         self._thread = threading.Thread(target=self._run, name="llama-orch-embed", daemon=True)
@@ -97,16 +99,20 @@ class Embedder:
             model.close()
             raise
 
-    def submit(self, texts: Sequence[Sequence[int]], done: Done) -> int:
+    def measure(self, meter: Meter) -> None:
+        """Requests share the time of `meter` from now on; only while there are none."""
+        self._meter = meter
+
+    def submit(self, texts: Sequence[Sequence[int]], done: Done, used: Used | None = None) -> int:
         """Queues texts, each as the tokens that the model wants (see `frame`); the request's id.
 
         `done` is called exactly once, by the embedding thread: with the vectors as the model makes them, [texts,
-        width], or the error. Raises at once, with `param` the JSON pointer within `texts`: ContextTooLong (both
-        numbers), BadRequest (nothing to embed, an unknown token); and RateLimited, EngineFailed. Then nothing was
-        queued.
+        width], or the error; `used` holds what it took by then. Raises at once, with `param` the JSON pointer within
+        `texts`: ContextTooLong (both numbers), BadRequest (nothing to embed, an unknown token); and RateLimited,
+        EngineFailed. Then nothing was queued.
         """
         checked = checked_texts(texts, self.context, self.vocabulary.n_tokens)
-        job = Job(next(self._ids), checked, np.zeros((len(checked), self.width), np.float32), done)
+        job = Job(next(self._ids), checked, np.zeros((len(checked), self.width), np.float32), done, used=used)
         with self._wake:
             if self._broken or self._closing:
                 raise self._broken or _ended()
@@ -222,11 +228,14 @@ class Embedder:
     def _step(self, parts: list[Part]) -> None:
         texts = [job.texts[index] for job, index in parts]
         begun = time.perf_counter()
+        self._meter.begin()
         try:
             found = self._pooled.run(texts)
         except EngineFailed as error:
+            self._meter.end()
             self._finish({job.id: job for job, _ in parts}.values(), error)
             return
+        self._divide(parts)
         if found is None:
             self._again(parts)
             return
@@ -237,6 +246,16 @@ class Embedder:
             job.vectors[index] = vector
             job.left -= 1
         self._finish([job for job in {job.id: job for job, _ in parts}.values() if job.left == 0], None)
+
+    def _divide(self, parts: list[Part]) -> None:
+        """Gives everybody in the batch a part of the time it took, by the token."""
+        seconds = self._meter.lap()
+        self._meter.end()
+        self._counters.shared_seconds += seconds
+        total = sum(len(job.texts[index]) for job, index in parts)
+        for job, index in parts:
+            if job.used is not None:
+                job.used.seconds += seconds * len(job.texts[index]) / total
 
     def _again(self, parts: list[Part]) -> None:
         """An aborted batch: whoever still wants its vectors, and came in while it was being given up, waits again."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llama_orch.engine.busy import Used
 from llama_orch_utils.errors import OrchError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Done = Callable[["NDArray[np.float32] | OrchError"], None]
 class Job:
     """One request: its texts as tokens, the vectors that are there, and the texts that still wait (by index).
 
-    `left` texts have no vector yet; `tokens` are those of all texts.
+    `left` texts have no vector yet; `tokens` are those of all texts; `used` is what the caller wants to be told of.
     """
 
     id: int
@@ -33,6 +34,7 @@ class Job:
     waiting: deque[int] = field(default_factory=deque[int])
     left: int = 0
     tokens: int = 0
+    used: Used | None = None
 
     def __post_init__(self) -> None:
         self.waiting.extend(range(len(self.texts)))

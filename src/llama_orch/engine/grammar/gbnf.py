@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from llama_orch.engine.grammar.gbnf_cursor import MAX_REPETITIONS, NAME, Cursor, refusal
+from llama_orch.engine.grammar.gbnf_cursor import MAX_REPETITIONS, NAME, Cursor, refusal, too_much
 from llama_orch_utils.errors import UnsupportedByTarget
 
 MAX_BYTES = 256 * 1024
@@ -54,7 +54,7 @@ def parse(text: str) -> Grammar:
     if "\0" in text:
         raise refusal("it contains a NUL character")
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise refusal(f"it is longer than {MAX_BYTES // 1024} KiB")
+        raise too_much(f"it is longer than {MAX_BYTES // 1024} KiB")
     return _Parser(text).grammar()
 
 
@@ -104,7 +104,7 @@ class _Parser(Cursor):
                     self.fail(f"nothing to repeat before '{char}'")
                 weight *= max(1, most or least)
                 if weight > MAX_REPETITIONS:
-                    self.fail(f"more than {MAX_REPETITIONS} repetitions")
+                    self.stop(f"more than {MAX_REPETITIONS} repetitions")
                 sequence[start:] = self._repeated(sequence[start:], least, most)
             elif (item := self._item(char)) is not None:
                 start = len(sequence)
@@ -139,7 +139,7 @@ class _Parser(Cursor):
 
     def _group(self) -> tuple[list[Element], int]:
         if self._depth >= MAX_NESTING:
-            self.fail(f"parentheses nest deeper than {MAX_NESTING}")
+            self.stop(f"parentheses nest deeper than {MAX_NESTING}")
         self._at += 1
         self.skip(lines=True)
         before = len(self._grammar.rules)
@@ -202,11 +202,11 @@ class _Parser(Cursor):
 
     def _define(self, alternatives: Alternatives | None) -> int:
         if len(self._grammar.rules) >= MAX_RULES:
-            self.fail(f"more than {MAX_RULES} rules, repetitions written out")
+            self.stop(f"more than {MAX_RULES} rules, repetitions written out")
         self._grammar.rules.append(alternatives)
         return len(self._grammar.rules) - 1
 
     def _count(self, elements: int) -> None:
         self._grammar.elements += elements
         if self._grammar.elements > MAX_ELEMENTS:
-            self.fail("it is too large with its repetitions written out")
+            self.stop("it is too large with its repetitions written out")

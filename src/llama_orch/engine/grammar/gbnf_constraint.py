@@ -18,7 +18,7 @@ from llama_orch.engine import library
 from llama_orch.engine.grammar.constraint import Constraint
 from llama_orch.engine.grammar.gbnf import parse
 from llama_orch.engine.grammar.gbnf_check import check
-from llama_orch.engine.grammar.gbnf_cursor import refusal
+from llama_orch.engine.grammar.gbnf_cursor import refusal, too_much
 from llama_orch.engine.token_data import TokenData
 from llama_orch.engine.vocabulary import Vocabulary
 from llama_orch_utils.errors import EngineFailed
@@ -81,7 +81,7 @@ class GrammarConstraint(Constraint):
         began = time.thread_time()
         self._lib.llama_sampler_apply(self._sampler, self._data.fill(ids, 0.0))
         if time.thread_time() - began > _SECONDS + _SECONDS_PER_TOKEN * len(ids):
-            raise refusal("it is too ambiguous for this answer: checking one more token takes too long")
+            raise too_much("it is too ambiguous for this answer: checking one more token takes too long")
         return self._data.logits(len(ids)) > -np.inf
 
     def _is_text(self, token: int) -> bool:

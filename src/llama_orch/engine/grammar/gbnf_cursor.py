@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
+from llama_orch.engine.grammar.excess import excess
 from llama_orch_utils.errors import BadRequest
 
 MAX_REPETITIONS = 2_000  # llama.cpp's MAX_REPETITION_THRESHOLD
@@ -22,6 +23,11 @@ _ESCAPES = {"t": "\t", "r": "\r", "n": "\n", "\\": "\\", '"': '"', "[": "[", "]"
 def refusal(reason: str) -> BadRequest:
     """The error for a grammar that cannot be used."""
     return BadRequest(f"The grammar cannot be used: {reason}.", param="/grammar")
+
+
+def too_much(reason: str) -> BadRequest:
+    """The error for a grammar that is right, and more than can be held."""
+    return excess(f"The grammar cannot be used: {reason}.", param="/grammar")
 
 
 class Cursor:
@@ -97,3 +103,7 @@ class Cursor:
     def fail(self, reason: str) -> NoReturn:
         """Raises BadRequest with the place."""
         raise refusal(f"{reason} ({self.where()})")
+
+    def stop(self, reason: str) -> NoReturn:
+        """Raises what `too_much` gives, with the place."""
+        raise too_much(f"{reason} ({self.where()})")

@@ -10,7 +10,7 @@ other request with it. A trial cannot prove that a grammar is tame; what it miss
 from __future__ import annotations
 
 from llama_orch.engine.grammar.gbnf import Alternatives, Characters
-from llama_orch.engine.grammar.gbnf_cursor import refusal
+from llama_orch.engine.grammar.gbnf_cursor import too_much
 
 MAX_READINGS = 2_000
 MAX_CELLS = 2_000_000
@@ -86,9 +86,9 @@ class Trial:
             else:
                 todo.extend(self._expand(stack))
             if len(found) > MAX_READINGS:
-                raise refusal(f"it is too ambiguous: one text can be read in more than {MAX_READINGS} ways")
+                raise too_much(f"it is too ambiguous: one text can be read in more than {MAX_READINGS} ways")
             if cells > MAX_CELLS:
-                raise refusal("its rules nest too deep")
+                raise too_much("its rules nest too deep")
         self._work += len(seen)
         return found
 

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from llama_orch.engine.grammar.excess import excess, is_limit
 from llama_orch.engine.grammar.mask_constraint import MaskConstraint, words
 from llama_orch.engine.grammar.schema_check import read
 from llama_orch.engine.grammar.schema_constraint import weakened, with_options
@@ -40,7 +41,8 @@ class LarkConstraint(MaskConstraint):
                 inset.schema = weakened(tokenizer, inset.schema, inset.where, loose=inset.loose) or inset.schema
             matcher = _compile(tokenizer, frame, insets)
         if matcher.is_error():
-            raise BadRequest(f"The tools cannot be held together: {words(matcher)}", param=PARAM)
+            said = words(matcher)
+            raise (excess if is_limit(said) else BadRequest)(f"The tools cannot be held together: {said}", param=PARAM)
         super().__init__(vocabulary, matcher, "tools' schema", PARAM)
 
 

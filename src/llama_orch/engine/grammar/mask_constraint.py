@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llama_orch.engine.grammar.constraint import Constraint
+from llama_orch.engine.grammar.excess import excess
 from llama_orch.engine.vocabulary import Vocabulary
 from llama_orch_utils.errors import BadRequest, EngineFailed
 
@@ -100,7 +101,7 @@ class MaskConstraint(Constraint):
         said = words(self._matcher)
         if "NoExtension" in said:
             return BadRequest(f"The {self._subject} allows no answer.", param=self._param)
-        return BadRequest(f"The {self._subject} became too complex for this answer: {said}", param=self._param)
+        return excess(f"The {self._subject} became too complex for this answer: {said}", param=self._param)
 
 
 def words(matcher: Any) -> str:

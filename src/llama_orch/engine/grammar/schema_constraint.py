@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from llama_orch.engine.grammar.excess import excess, is_limit
 from llama_orch.engine.grammar.mask_constraint import MaskConstraint, words
 from llama_orch.engine.grammar.schema_check import read
 from llama_orch.engine.grammar.schema_text import PARAM, Json, at, subschemas
@@ -63,7 +64,7 @@ def refusal(tokenizer: Any, schema: Json, where: str, said: str) -> BadRequest:
         message = "It cannot be told that the branches of a oneOf exclude each other."
         hint = "use anyOf, or give each branch a constant of its own"
         return UnsupportedByTarget(message, capability="oneOf", param=f"{where}{place}/oneOf", hint=hint)
-    return BadRequest(message, param=where + place)
+    return (excess if is_limit(said) else BadRequest)(message, param=where + place)
 
 
 def _compile(tokenizer: Any, schema: Json, where: str) -> Any:

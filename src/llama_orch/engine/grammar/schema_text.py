@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn, cast
 
+from llama_orch.engine.grammar.excess import excess
 from llama_orch_utils.errors import BadRequest
 
 MAX_BYTES = 256 * 1024
@@ -69,8 +70,8 @@ def escape(name: str) -> str:
 
 def _json(text: str) -> object:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise BadRequest(f"The JSON schema is longer than {MAX_BYTES // 1024} KiB.", param=PARAM)
-    too_deep = BadRequest(f"The JSON schema nests deeper than {MAX_DEPTH}.", param=PARAM)
+        raise excess(f"The JSON schema is longer than {MAX_BYTES // 1024} KiB.", param=PARAM)
+    too_deep = excess(f"The JSON schema nests deeper than {MAX_DEPTH}.", param=PARAM)
     try:
         value: object = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:

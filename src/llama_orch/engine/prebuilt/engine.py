@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from llama_orch import machine
 from llama_orch.engine import gguf_file
+from llama_orch.engine.busy import Meter, OwnTime, Shares
 from llama_orch.engine.counters import Counters, Snapshot
 from llama_orch.engine.model import ModelCard
 from llama_orch.engine.prebuilt import BUILD, wishes
@@ -29,16 +30,19 @@ _SEARCHED = 32 * 2**20
 _RECOMMENDED = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "repeat_last_n")
 SLOWER = "The prebuilt engine runs on any processor, and slower than one that is built for this one."
 
+BLIND = "The prebuilt engine sees no images: the projector is left away."
+
 
 class PrebuiltEngine:
     """A loaded model that generates, on xllamacpp. See `Engine` for what each call promises."""
 
     generates: ClassVar[Literal[True]] = True
     constrains: ClassVar[bool] = False
+    eyes: ClassVar[None] = None
     failure: OrchError | None = None
     unified = True
 
-    def __init__(self, server: Server, path: Path, deliver: Deliver) -> None:
+    def __init__(self, server: Server, path: Path, deliver: Deliver, *, blind: bool = False) -> None:
         self._server, self._deliver = server, deliver
         self.context, self.slots = server.context, server.slots
         self.threads = machine.threads_for(int(server.meta["size"]))
@@ -46,7 +50,8 @@ class PrebuiltEngine:
         self.vocabulary = PrebuiltVocabulary(server)
         names = (str(server.props.get(name) or "") for name in ("bos_token", "eos_token"))
         self.template = ChatTemplate.from_model(self.model.chat_template, *names)
-        self.warnings: tuple[str, ...] = (SLOWER, *([self.template.warning] if self.template.warning else []))
+        said = [self.template.warning] if self.template.warning else []
+        self.warnings: tuple[str, ...] = (SLOWER, *([BLIND] if blind else []), *said)
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="prebuilt")
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
@@ -54,6 +59,7 @@ class PrebuiltEngine:
         self._active = 0
         self._salted = False
         self._counters = Counters()
+        self._shares = Shares(OwnTime())
         self._closing = False
 
     @classmethod
@@ -78,7 +84,7 @@ class PrebuiltEngine:
             )
         if progress is not None:
             progress(0.0)
-        return cls(Server(path, options), path, deliver)
+        return cls(Server(path, options), path, deliver, blind=options.projector is not None)
 
     def submit(self, request: Request) -> int:
         """Queues `request`; its id. Raises ContextTooLong, BadRequest, UnsupportedByTarget, EngineFailed at once."""
@@ -115,12 +121,14 @@ class PrebuiltEngine:
     def _run(self, job: Job, body: dict[str, Any]) -> None:
         with self._lock:
             self._active += 1
+        job.enter(self._shares)
         try:
             if not job.cancelled:
                 self._server.complete(body, job.hear)
         except Exception as error:  # noqa: BLE001 - whatever it is, the request's reader has to hear of it
             job.fail(EngineFailed(f"the prebuilt engine failed: {error}", hint="try again"))
         finally:
+            job.leave()
             with self._lock:
                 self._active -= 1
                 self._jobs.pop(job.identity, None)
@@ -141,6 +149,10 @@ class PrebuiltEngine:
             job = self._jobs.get(identity)
         if job is not None:
             job.cancelled = True
+
+    def measure(self, meter: Meter) -> None:
+        """Requests share the time of `meter` from now on; only while there are none."""
+        self._shares = Shares(meter)
 
     def tokenize(self, text: str, special: bool = False) -> list[int]:  # noqa: FBT001, FBT002 - as Engine
         """The tokens of `text`."""

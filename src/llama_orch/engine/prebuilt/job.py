@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from llama_orch.engine.busy import Shares
 from llama_orch.engine.records import Deliver, Delta, Event, Failed, Finished, FinishReason, Request, Started
 from llama_orch_utils.errors import BadRequest, EngineFailed, OrchError
 
@@ -21,10 +22,13 @@ class Job:
         self.output_tokens = self.cached_tokens = self._told = 0
         self._deliver = deliver
         self._begun = time.perf_counter()
+        self.seconds = 0.0
         self._started = False
         self._reason: FinishReason | None = None
         self._stop: str | None = None
         self._error: OrchError | None = None
+        self._shares: Shares | None = None
+        self._entered = 0.0
 
     def hear(self, part: dict[str, Any]) -> bool:
         """One part of the answer; True: no more of it is wanted."""
@@ -41,7 +45,7 @@ class Job:
         self.output_tokens = max(self.output_tokens, int(said.get("tokens_predicted") or 0))
         text = str(choices[0].get("text") or "")
         if text:
-            self._tell(Delta(text, self.output_tokens - self._told))
+            self._tell(Delta(text, self.output_tokens - self._told, seconds=self._share()))
             self._told = self.output_tokens
         if choices[0].get("finish_reason") is not None:
             self._end(part, choices[0], said)
@@ -54,7 +58,20 @@ class Job:
             return
         reason: FinishReason = "cancelled" if self._reason is None and self.cancelled else self._reason or "cancelled"
         self._start()
-        self._tell(Finished(reason, len(self.request.tokens), self.cached_tokens, self.output_tokens, stop=self._stop))
+        counts = len(self.request.tokens), self.cached_tokens, self.output_tokens
+        self._tell(Finished(reason, *counts, stop=self._stop, seconds=self.seconds))
+
+    def enter(self, shares: Shares) -> None:
+        """It runs from now on."""
+        self._shares, self._entered = shares, shares.enter()
+
+    def leave(self) -> None:
+        """It runs no more."""
+        if self._shares is not None:
+            self.seconds = self._shares.leave() - self._entered
+
+    def _share(self) -> float:
+        return 0.0 if self._shares is None else self._shares.passed() - self._entered
 
     def fail(self, error: OrchError) -> None:
         """What went wrong, for `end`."""

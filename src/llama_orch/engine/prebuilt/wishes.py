@@ -29,7 +29,6 @@ _REFUSED: tuple[tuple[str, object, str, str], ...] = (
 _OPTIONS: tuple[tuple[str, object, str], ...] = (
     ("loras", (), "LoRA adapters (--lora)"),
     ("draft", None, "a draft model (--draft)"),
-    ("projector", None, "a multimodal projector"),
     ("rope_scaling", None, "an extended context (--rope-scaling)"),
     ("cache_type_k", None, "another cache type (--cache-type-k)"),
     ("cache_type_v", None, "another cache type (--cache-type-v)"),

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 _SURE = 0.5
 """A guess that the draft itself gives less than this is not worth its row."""
 _PAD = 256
+_MUCH = 32
+"""Tokens to read that are more than one round leaves behind."""
 
 
 class Draft:
     """Has one sequence, and in its cells the text that it was asked about last. Lives on the decode thread.
 
-    `sure` is the probability that it must give a guess itself.
+    `sure` is the probability that it must give a guess itself. `behind`: it had much to read when it was asked last.
     """
 
     def __init__(self, model: Model, context: Context) -> None:
@@ -38,6 +40,7 @@ class Draft:
         self._held = np.zeros(context.dimensions.context, np.int32)
         self._ready = 0
         self.sure = _SURE
+        self.behind = False
 
     @classmethod
     def load(cls, path: Path, main: Model, dimensions: Dimensions, options: EngineOptions) -> Draft:
@@ -76,12 +79,14 @@ class Draft:
 
     def _read(self, text: NDArray[np.int32]) -> NDArray[np.float32] | None:
         """The logits behind `text`; None while more of it is to be read, or where it has no room."""
+        self.behind = False
         if len(text) > len(self._held):
             return None
         common = min(self._ready, len(text) - 1)
         differs = np.flatnonzero(self._held[:common] != text[:common])
         self._cut(int(differs[0]) if len(differs) else common)
         chunk = text[self._ready : self._ready + self._batch.pass_rows]
+        self.behind = len(chunk) > _MUCH
         whole = self._ready + len(chunk) == len(text)
         row = self._compute(chunk)
         return row if whole else None

@@ -25,7 +25,7 @@ class Speculation:
         """What may follow the sequence's next token; at most `room` tokens, and none that it may not say any more."""
         self._began, self._tried = time.perf_counter(), False
         resident = sequence.resident
-        most = min(self._most, room, sequence.limit - len(sequence.output) - 1)
+        most = min(self.pace.most(self._most), room, sequence.limit - len(sequence.output) - 1)
         if resident is None or most < 1 or not self.pace.pays():
             return []
         self._tried = True
@@ -38,7 +38,9 @@ class Speculation:
         """What came of it: `said` tokens, of which all but the last were guesses."""
         seconds = time.perf_counter() - self._began
         self._counters.accepted_tokens += max(0, said - 1)
-        if self._tried:
+        if self._tried and self._draft.behind:
+            self.pace.add_reading(seconds)
+        elif self._tried:
             self.pace.add_round(seconds, max(1, said))
         else:
             self.pace.add_plain(seconds)

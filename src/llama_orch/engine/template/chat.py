@@ -16,6 +16,7 @@ from jinja2 import Template, TemplateError, TemplateSyntaxError
 from jinja2.exceptions import SecurityError
 
 from llama_orch.engine.template.budget import Budget, Exceeded, Refusal
+from llama_orch.engine.template.parts import as_parts, wants_parts
 from llama_orch.engine.template.sandbox import environment
 from llama_orch_utils.errors import BadRequest, EngineFailed
 
@@ -36,6 +37,7 @@ class ChatTemplate:
     def __init__(self, template: Template, *, bos: str, eos: str, warning: str | None = None) -> None:
         self._template, self._bos, self._eos = template, bos, eos
         self.warning = warning
+        self._in_parts = False
 
     @classmethod
     def from_model(cls, source: str | None, bos: str, eos: str) -> ChatTemplate:
@@ -48,6 +50,7 @@ class ChatTemplate:
             return cls(_compile(CHATML), bos=bos, eos=eos, warning=warning)
         template = cls(_compile(source), bos=bos, eos=eos)
         template._try_out()
+        template._in_parts = wants_parts(template.render)
         return template
 
     def render(
@@ -87,6 +90,7 @@ class ChatTemplate:
             raise error  # noqa: TRY201 - as it was, not the last variant's
 
     def _rendered(self, messages: Sequence[Mapping[str, Any]], known: Mapping[str, Any]) -> str:
+        messages = as_parts(messages) if self._in_parts else messages
         budget = Budget.for_messages(messages, known)
         try:
             return self._run({**known, "messages": [dict(message) for message in messages]}, budget)

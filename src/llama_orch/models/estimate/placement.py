@@ -145,7 +145,7 @@ class Placer:
         layout = self._lay(sum(each.free for each in rooms) if layers >= self.total else available)
         split: Split = "row" if self._split == "row" else "layer"
         split = "none" if len(rooms) == 1 else split
-        shares = self._shares or tuple(float(each.free) for each in rooms)
+        shares = self._shares or tuple(max(1.0, each.free) for each in rooms)  # also where nothing is free
         parts = self._parts(layers, rooms, layout, split, shares)
         left = self._left(layers, layout, _COPIES if split == "layer" and len(rooms) > 1 else 1)
         told = tuple(round(each / sum(shares), 4) for each in shares) if len(rooms) > 1 else ()

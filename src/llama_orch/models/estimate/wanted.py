@@ -14,7 +14,7 @@ from llama_orch.models.estimate.shape import Shape, read_shape
 from llama_orch.models.estimate.weights import Cpu
 from llama_orch.models.split import parts_beside
 from llama_orch_utils.errors import EngineFailed
-from llama_orch_utils.targets.local import WorkerSettings
+from llama_orch_utils.targets.local import NO_PROJECTOR, WorkerSettings
 
 DRAFT_TOKENS = 4
 _LEAST_CONTEXT, _STEP, _LONGEST = 256, 256, 2**17
@@ -112,7 +112,9 @@ def read_wanted(parts: Sequence[Path], settings: WorkerSettings, cpu: Cpu | None
 def wanted(shape: Shape, settings: WorkerSettings, cpu: Cpu | None = None) -> Wanted:
     """`shape` with `settings`; reads the header of the draft model. Raises EngineFailed where a file is not there."""
     draft = None if settings.draft is None else _shape_at(Path(settings.draft))
-    files = [path for path, _ in settings.loras] + ([settings.projector] if settings.projector else [])
+    files = [path for path, _ in settings.loras]
+    if settings.projector not in (None, NO_PROJECTOR):
+        files.append(settings.projector)
     return Wanted(shape, settings, cpu or Cpu(), draft, sum(_size(Path(each)) for each in files))
 
 

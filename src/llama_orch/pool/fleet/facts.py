@@ -14,6 +14,9 @@ from llama_orch.models.gguf_header import read_header
 from llama_orch.models.stored_model import StoredModel
 from llama_orch_utils.errors import OrchError
 
+_Key = tuple[str, int, int, bool]
+"""A weights file as it is on the disk now, and whether a projector belongs to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -32,7 +35,7 @@ class Known:
     """What has been read already, by file; a replaced file is read again."""
 
     def __init__(self) -> None:
-        self._facts: dict[tuple[str, int, int], Facts] = {}
+        self._facts: dict[_Key, Facts] = {}
 
     def now(self, stored: StoredModel) -> Facts | None:
         """What is known of a model without reading anything."""
@@ -67,9 +70,9 @@ def read(path: Path, parts: Sequence[Path] = (), *, vision: bool = False) -> Fac
     return Facts(shape_of(header).plus(parts), capabilities_of(header, vision=vision))
 
 
-def _key(stored: StoredModel) -> tuple[str, int, int] | None:
+def _key(stored: StoredModel) -> _Key | None:
     try:
         found = stored.path.stat()
     except OSError:
         return None
-    return str(stored.path), found.st_size, found.st_mtime_ns
+    return str(stored.path), found.st_size, found.st_mtime_ns, stored.projector is not None

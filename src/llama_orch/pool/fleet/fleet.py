@@ -20,8 +20,10 @@ from llama_orch.pool.fleet.loader import Loader
 from llama_orch.pool.fleet.member import Member
 from llama_orch.pool.fleet.members import Members
 from llama_orch.pool.fleet.model import FleetModel
+from llama_orch.pool.fleet.outward import Outward
 from llama_orch.pool.fleet.room import Room
 from llama_orch.pool.fleet.watch import Watch
+from llama_orch_utils.errors import EngineFailed
 from llama_orch_utils.targets.local import LoadEvent, WorkerSettings
 
 
@@ -51,6 +53,7 @@ class Fleet:
         self._members = Members(self._catalogue, kept, self._changed, self._spawn)
         self._memory = memory
         self._known = Known()
+        self._outward = Outward()
         self._room: Room | None = None
         self._loader: Loader
         self._boot: asyncio.Task[None] | None = None
@@ -99,11 +102,11 @@ class Fleet:
         """The right to use the worker of the model `name` (None: the first), which is loaded if need be.
 
         Raises ModelNotFound with near misses; EngineFailed where it cannot be loaded, and (503, code `loading`, with
-        `retry_after`) where it is not ready within `wait` seconds.
+        `retry_after`) where it is not ready within `wait` seconds. None of them names a file: the log does.
         """
         if self._closing:
             raise refusal.ending()
-        member = self._members.of(name)
+        member = self._member(name)
         if member.usable:
             return member.take()
         return await self._wait(member, wait)
@@ -112,9 +115,13 @@ class Fleet:
         """Every model that can be asked for, the named ones first."""
         return [self._told(stored) for stored in self._catalogue.all()]
 
+    def sockets(self) -> list[str]:
+        """Where the workers listen that serve now."""
+        return [member.worker.socket for member in self._members.all() if member.worker is not None]
+
     def find(self, name: str | None) -> FleetModel:
         """The model that `name` means, without loading it. Raises as `lease` does for a name that means none."""
-        return self._told(self._members.of(name).stored)
+        return self._told(self._member(name).stored)
 
     async def close(self, grace: float) -> None:
         """Ends all workers: running leases have `grace` seconds to end by themselves."""
@@ -132,6 +139,12 @@ class Fleet:
         await asyncio.gather(*(member.close(left) for member in members))
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _member(self, name: str | None) -> Member:
+        try:
+            return self._members.of(name)
+        except EngineFailed as error:  # an installed one whose file has gone
+            raise self._outward.of(error, name or self._catalogue.first) from None
+
     async def _wait(self, member: Member, wait: float) -> Lease:
         """A lease as soon as `member` can give one, however many load and unload it meanwhile."""
         member.claims += 1
@@ -141,7 +154,7 @@ class Fleet:
                     if self._closing:
                         raise refusal.ending()
                     if (error := member.pause()) is not None:
-                        raise error
+                        raise self._outward.of(error, member.stored.id)
                     await self._step(member)
             return member.take()
         except TimeoutError:

@@ -84,7 +84,7 @@ class Loader:
 
     def _wish(self, member: Member) -> WorkerSettings:
         """The settings of this model's worker."""
-        return load_settings.settled(self._own.get(member.stored.id, self._settings))
+        return load_settings.settled(self._own.get(member.stored.id, self._settings), member.stored)
 
     def _start(self, member: Member, plan: estimate.Plan) -> Worker:
         def hear(event: LoadEvent) -> None:

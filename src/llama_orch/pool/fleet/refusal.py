@@ -7,6 +7,7 @@ from llama_orch import machine
 from llama_orch_utils.errors import EngineFailed
 
 OUT_OF_MEMORY = "out_of_memory"
+DIED = "worker_died"
 # What llama.cpp, ggml's backends, C++ and Python say when memory cannot be had.
 _SHORT = ("failed to allocate", "unable to allocate", "cannot allocate", "out of memory", "bad_alloc", "MemoryError",
           "cudaErrorMemoryAllocation", "ErrorOutOfDeviceMemory")  # fmt: skip
@@ -31,7 +32,7 @@ def busy(name: str) -> EngineFailed:
 def too_large(name: str, need: int, limit: int) -> EngineFailed:
     """It does not fit even when all others that may go have gone."""
     return EngineFailed(
-        f"{name} needs about {_gib(need)} of memory; {_gib(limit)} can be had",
+        f"{name} needs about {gib(need)} of memory; {gib(limit)} can be had",
         code=OUT_OF_MEMORY,
         hint="a smaller --context or --slots, a smaller quantisation, or a larger --memory",
     )
@@ -46,7 +47,7 @@ def crashed(name: str, how: str, last_words: str, *, reckoned: int = 0, starved:
         return _starved(name, how, last_words, reckoned)
     return EngineFailed(
         f"the worker of {name} ended ({how})",
-        code="worker_died",
+        code=DIED,
         retry_after=1,
         hint="try again: the next request starts it anew",
         last_words=last_words,
@@ -56,7 +57,7 @@ def crashed(name: str, how: str, last_words: str, *, reckoned: int = 0, starved:
 def _starved(name: str, how: str, last_words: str, reckoned: int) -> EngineFailed:
     free = machine.available_memory()
     return EngineFailed(
-        f"the worker of {name} ran out of memory ({how}): it was reckoned with {_gib(reckoned)}, {_gib(free)} are free",
+        f"the worker of {name} ran out of memory ({how}): it was reckoned with {gib(reckoned)}, {gib(free)} are free",
         code=OUT_OF_MEMORY,
         retry_after=1,
         hint="try again: the next worker gets fewer slots; or a smaller --context, or a smaller quantisation",
@@ -76,5 +77,6 @@ def again(error: EngineFailed, seconds: float) -> EngineFailed:
     )
 
 
-def _gib(count: int) -> str:
+def gib(count: int) -> str:
+    """Bytes in GiB, or MiB where they are few."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.0f} MiB"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The conversation: every role, content as a string or as text parts, calls and their results."""
+"""The conversation: every role, content as a string or as parts, calls and their results."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from llama_orch.wire.chat_completions.calls import read_calls
 from llama_orch.wire.fields import Fields, kind, unsupported
 from llama_orch.wire.generation import Chat, Turn
 from llama_orch.wire.json_body import Json, pointer
+from llama_orch.wire.picture import Part, image_url, joined, only_text
 from llama_orch_utils.errors import BadRequest
 
 MAX_MESSAGES = 4096
@@ -63,7 +64,8 @@ def _turn(item: Json, where: str) -> Turn:
     elif role == "tool":
         _pass_on(fields, turn, "tool_call_id")
     if "content" not in turn:
-        turn["content"] = _content(fields)
+        content = _content(fields)
+        turn["content"] = content if role == "user" else only_text(content, fields.at("content"), f"the {given}")
     _pass_on(fields, turn, "name")
     fields.refuse_rest()
     return turn
@@ -90,27 +92,32 @@ def _pass_on(fields: Fields, turn: Turn, name: str) -> None:
         turn[name] = value
 
 
-def _content(fields: Fields) -> str:
+def _content(fields: Fields) -> Json:
     value = fields.take("content")
     if isinstance(value, str):
         return value
     where = fields.at("content")
     if not isinstance(value, list) or not 0 < len(value) <= MAX_PARTS:
         raise BadRequest(
-            f"content must be a string or a list of 1 to {MAX_PARTS} text parts, not {kind(value)}", param=where
+            f"content must be a string or a list of 1 to {MAX_PARTS} parts, not {kind(value)}", param=where
         )
-    return "".join(_part(part, pointer(where, index)) for index, part in enumerate(value))
+    return joined([_part(part, pointer(where, index)) for index, part in enumerate(value)])
 
 
-def _part(part: Json, where: str) -> str:
+def _part(part: Json, where: str) -> str | Part:
     if not isinstance(part, dict):
         raise BadRequest(f"a content part must be an object, not {kind(part)}", param=where)
     fields = Fields(part, where)
     sort = fields.text("type")
     if sort is None:
         raise BadRequest("a content part must have a type", param=fields.at("type"))
+    if sort == "image_url":
+        image = image_url(fields)
+        fields.ignore(PART_WITHOUT_EFFECT)
+        fields.refuse_rest()
+        return image
     if sort not in ("text", "refusal"):
-        raise unsupported(sort[:64], where, "only text parts are served")
+        raise unsupported(sort[:64], where, "only texts and images are served")
     text = fields.text(sort)
     if text is None:
         raise BadRequest(f"a part of type {sort} must have a field {sort}", param=fields.at(sort))

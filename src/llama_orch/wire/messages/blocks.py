@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from llama_orch.wire.fields import Fields, kind, unsupported
 from llama_orch.wire.json_body import Json, pointer
 from llama_orch.wire.messages.signature import recall
+from llama_orch.wire.picture import Part, from_base64, from_url
 from llama_orch_utils.errors import BadRequest
 
 MAX_BLOCKS = 4096
@@ -16,9 +17,8 @@ PARAGRAPH = "\n\n"
 
 # The same prompt with and without them: prompt caching is automatic here, citations need documents.
 WITHOUT_EFFECT = ("cache_control", "citations")
-_SEEN = "this server reads text only: describe what it shows as text"
 _REFUSED = {
-    "image": _SEEN,
+    "image": "images are read in a user's own message, beside the text: put it there",
     "document": "send the document's text as a text block",
     "search_result": "send the result's text as a text block",
     "container_upload": "files are not kept here",
@@ -38,7 +38,7 @@ class Result:
 class Content:
     """What one message holds, each sort in order."""
 
-    texts: list[str] = field(default_factory=list[str])
+    texts: list[str | Part] = field(default_factory=list[str | Part])
     thoughts: list[str] = field(default_factory=list[str])
     calls: list[Json] = field(default_factory=list[Json])
     results: list[Result] = field(default_factory=list[Result])
@@ -83,7 +83,7 @@ def read_texts(fields: Fields, name: str) -> list[str]:
     content = Content()
     for index, item in enumerate(value):
         _read_block(block_fields(item, pointer(where, index)), ("text",), content)
-    return content.texts
+    return [text for text in content.texts if isinstance(text, str)]
 
 
 def _read_block(fields: Fields, sorts: tuple[str, ...], content: Content) -> None:
@@ -94,6 +94,8 @@ def _read_block(fields: Fields, sorts: tuple[str, ...], content: Content) -> Non
         raise unsupported(f"a block of type {sort[:64]}", fields.where, _REFUSED.get(sort))
     if sort == "text":
         content.texts.append(_required(fields, "text"))
+    elif sort == "image":
+        content.texts.append(_image(fields))
     elif sort == "thinking":
         thought = _required(fields, "thinking")
         held = recall(fields.text("signature") or "")
@@ -106,6 +108,24 @@ def _read_block(fields: Fields, sorts: tuple[str, ...], content: Content) -> Non
         content.results.append(_result(fields))
     fields.ignore(WITHOUT_EFFECT)
     fields.refuse_rest()
+
+
+def _image(fields: Fields) -> Part:
+    source = fields.object("source")
+    if source is None:
+        raise BadRequest("an image block must have a source", param=fields.at("source"))
+    sort = source.text("type")
+    if sort == "url":
+        found = from_url(_required(source, "url"), source.at("url"))
+    elif sort == "base64":
+        media = _required(source, "media_type")
+        if not media.startswith("image/"):
+            raise BadRequest("media_type must be that of an image", param=source.at("media_type"))
+        found = from_base64(_required(source, "data"), source.at("data"))
+    else:
+        raise unsupported(f"a source of type {str(sort)[:64]}", source.where, "send the image itself as base64")
+    source.refuse_rest()
+    return found
 
 
 def _call(fields: Fields) -> Json:
@@ -145,7 +165,7 @@ def _result_blocks(value: Json, where: str, result: Result) -> list[str]:
             texts.texts.append(f"Tool {name} is available now.")
         else:
             _read_block(fields, ("text",), texts)
-    return texts.texts
+    return [text for text in texts.texts if isinstance(text, str)]
 
 
 def _reference(fields: Fields) -> str:

@@ -14,6 +14,7 @@ from llama_orch.wire.fields import Fields, kind, unsupported
 from llama_orch.wire.generation import Chat, Turn
 from llama_orch.wire.json_body import Json, pointer
 from llama_orch.wire.messages.blocks import PARAGRAPH, Content, read_content, read_texts
+from llama_orch.wire.picture import Part, joined
 from llama_orch_utils.errors import BadRequest
 
 MAX_MESSAGES = 4096
@@ -21,7 +22,7 @@ ROLES = ("user", "assistant", "system")
 EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
 _BILLING = "x-anthropic-billing-header:"
 _SORTS = {
-    "user": ("text", "tool_result"),
+    "user": ("text", "image", "tool_result"),
     "assistant": ("text", "thinking", "redacted_thinking", "tool_use"),
     "system": ("text",),
 }
@@ -71,17 +72,17 @@ class _Draft:
     """A turn to which the next message may add: pieces, so that a long conversation is joined once."""
 
     role: str
-    texts: list[str] = field(default_factory=list[str])
+    texts: list[str | Part] = field(default_factory=list[str | Part])
     thoughts: list[str] = field(default_factory=list[str])
     calls: list[Json] = field(default_factory=list[Json])
     result: dict[str, Json] = field(default_factory=dict[str, Json])
 
     @property
-    def text(self) -> str:
-        return PARAGRAPH.join(text for text in self.texts if text)
+    def content(self) -> Json:
+        return joined([text for text in self.texts if text], PARAGRAPH)
 
     def turn(self) -> Turn:
-        found: Turn = {"role": self.role, "content": self.text} | self.result
+        found: Turn = {"role": self.role, "content": self.content} | self.result
         thought = PARAGRAPH.join(text for text in self.thoughts if text)
         if thought:
             found["reasoning_content"] = thought
@@ -142,7 +143,7 @@ class _Builder:
         self._drafts.pop()
         if not any(draft.role in {"user", "tool"} for draft in self._drafts):
             raise BadRequest("an answer can only be continued after a message that it answers", param=where)
-        return draft.text or None
+        return str(draft.content) or None
 
     def _add_user(self, content: Content) -> None:
         for result in content.results:

@@ -11,6 +11,7 @@ from llama_orch.wire.messages.request import WITHOUT_EFFECT as BOOKKEEPING
 from llama_orch.wire.messages.thinking import CLEAR_THINKING, DISPLAYS, LEAST_BUDGET, MAX_EDITS
 from llama_orch.wire.messages.tools import MAX_EXAMPLES, MAX_TOOLS, NAME, TOOL_WITHOUT_EFFECT
 from llama_orch.wire.model_name import MODEL
+from llama_orch.wire.picture import URL
 from llama_orch.wire.shapes import (
     COST,
     FLAG,
@@ -38,6 +39,9 @@ def _sort(sort: str, optional: dict[str, Schema] | None = None, *ignored: str) -
 
 
 _TEXT = _block("text", {"text": TEXT}, {})
+_BASE64 = request_object({"type": enum("base64"), "media_type": text(pattern="^image/"), "data": text(shortest=1)}, {})
+_URL = request_object({"type": enum("url"), "url": text(pattern=URL)}, {})
+_IMAGE = _block("image", {"source": any_of(_BASE64, _URL)}, {})
 _REFERENCE = _block("tool_reference", {"tool_name": TEXT}, {})
 _CALL = _block("tool_use", {"id": TEXT, "name": TEXT, "input": OBJECT}, {}, "caller", "toolset_name")
 _RESULTS = array(any_of(_TEXT, _REFERENCE), most=MAX_BLOCKS)
@@ -64,7 +68,11 @@ _SYSTEM_MESSAGE = request_object(
     },
 )
 _MESSAGES = array(
-    any_of(_message("user", _TEXT, _RESULT), _message("assistant", _TEXT, _THOUGHT, _SECRET, _CALL), _SYSTEM_MESSAGE),
+    any_of(
+        _message("user", _TEXT, _IMAGE, _RESULT),
+        _message("assistant", _TEXT, _THOUGHT, _SECRET, _CALL),
+        _SYSTEM_MESSAGE,
+    ),
     least=1,
     most=MAX_MESSAGES,
 )

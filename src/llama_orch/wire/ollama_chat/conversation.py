@@ -8,7 +8,8 @@ from collections import deque
 from llama_orch.wire.fields import Fields, kind
 from llama_orch.wire.generation import Chat, Tool, ToolWish, Turn
 from llama_orch.wire.json_body import Json, pointer
-from llama_orch.wire.ollama_chat.options import refuse_images
+from llama_orch.wire.ollama_chat.options import read_images
+from llama_orch.wire.picture import joined, only_text
 from llama_orch_utils.errors import BadRequest
 
 MAX_MESSAGES = 4096
@@ -89,8 +90,8 @@ def _turn(item: Json, where: str, pending: _Pending) -> Turn:
     role = fields.text("role")
     if role not in ROLES:
         raise BadRequest(f"role must be one of {', '.join(ROLES)}", param=fields.at("role"))
-    refuse_images(fields)
-    turn: Turn = {"role": role, "content": fields.text("content") or ""}
+    content = joined([*read_images(fields), fields.text("content") or ""])
+    turn: Turn = {"role": role, "content": content if role == "user" else only_text(content, where, f"the {role}")}
     thought = fields.text("thinking")
     if thought and role == "assistant":
         turn["reasoning_content"] = thought

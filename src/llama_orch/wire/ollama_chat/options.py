@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from llama_orch.wire.fields import Fields, kind, unsupported
 from llama_orch.wire.generation import SamplingWish, Thinking
-from llama_orch.wire.json_body import Json
+from llama_orch.wire.json_body import Json, pointer
 from llama_orch.wire.model_name import need_model
+from llama_orch.wire.picture import MAX_IMAGES, Part, from_base64, from_url
 from llama_orch_utils.errors import BadRequest
 
 MAX_COUNT = 2**31 - 1
@@ -113,10 +114,18 @@ def check_keep_alive(fields: Fields, *, loading: bool) -> None:
         raise unsupported("unloading a model", where, "models are swapped out by themselves when memory is wanted")
 
 
-def refuse_images(fields: Fields) -> None:
-    """The field `images`, unless it is empty."""
-    if fields.take("images") not in (None, []):
-        raise unsupported("images", fields.at("images"), "describe what they show as text")
+def read_images(fields: Fields) -> list[Part]:
+    """The field `images`: a list of images in base64."""
+    where, found = fields.at("images"), list[Part]()
+    for index, item in enumerate(fields.array("images", most=MAX_IMAGES) or []):
+        at = pointer(where, index)
+        if not isinstance(item, str):
+            raise BadRequest(f"an image must be a text in base64, not {kind(item)}", param=at)
+        if item.startswith(("http:", "https:", "data:")):
+            found.append(from_url(item, at))
+        else:
+            found.append(from_base64(item, at))
+    return found
 
 
 def refuse_template(fields: Fields) -> None:

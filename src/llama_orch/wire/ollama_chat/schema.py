@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from llama_orch.wire.model_name import MODEL
-from llama_orch.wire.ollama_chat.conversation import MAX_CALLS, MAX_MESSAGES, MAX_TOOLS, ROLES
+from llama_orch.wire.ollama_chat.conversation import MAX_CALLS, MAX_MESSAGES, MAX_TOOLS
 from llama_orch.wire.ollama_chat.options import (
     DURATION,
     EFFORTS,
@@ -16,6 +16,7 @@ from llama_orch.wire.ollama_chat.options import (
     NEUTRAL,
     WITHOUT_EFFECT,
 )
+from llama_orch.wire.picture import MAX_IMAGES
 from llama_orch.wire.shapes import (
     COST,
     FLAG,
@@ -67,6 +68,7 @@ SHARED: dict[str, Schema] = {
 }
 """The fields of both requests. `keep_alive` 0 without a prompt (which would unload the model) is refused."""
 
+IMAGES = array(text(shortest=1), most=MAX_IMAGES)
 _NAME = text(shortest=1)
 _CALL = request_object(
     {"function": request_object({"name": _NAME}, {"arguments": OBJECT}, ignored=("index", "description"))},
@@ -76,14 +78,16 @@ _CALL = request_object(
 _WORDS: dict[str, Schema] = {
     "content": TEXT,
     "thinking": TEXT,
-    "images": NOTHING,
     "tool_name": TEXT,
     "name": TEXT,
     "tool_call_id": TEXT,
 }
 _MESSAGE = any_of(
-    request_object({"role": enum("assistant")}, _WORDS | {"tool_calls": array(_CALL, most=MAX_CALLS)}),
-    request_object({"role": enum(*(role for role in ROLES if role != "assistant"))}, _WORDS | {"tool_calls": NOTHING}),
+    request_object(
+        {"role": enum("assistant")}, _WORDS | {"tool_calls": array(_CALL, most=MAX_CALLS), "images": NOTHING}
+    ),
+    request_object({"role": enum("user")}, _WORDS | {"tool_calls": NOTHING, "images": IMAGES}),
+    request_object({"role": enum("system", "tool")}, _WORDS | {"tool_calls": NOTHING, "images": NOTHING}),
 )
 _PARAMETERS: Schema = {"type": "object", "properties": {"type": enum("object")}}
 _TOOL = request_object(

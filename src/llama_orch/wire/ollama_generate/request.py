@@ -8,12 +8,13 @@ from llama_orch.wire.generation import Chat, Generation, Infill, Prompt, Text, T
 from llama_orch.wire.json_body import parse as parse_json
 from llama_orch.wire.ollama_chat.options import (
     check_keep_alive,
+    read_images,
     read_model,
     read_thinking,
     read_wish,
-    refuse_images,
     refuse_template,
 )
+from llama_orch.wire.picture import joined
 from llama_orch_utils.errors import BadRequest
 
 
@@ -48,7 +49,6 @@ def parse(body: bytes) -> Generation:
 
 
 def _refuse_unserved(fields: Fields) -> None:
-    refuse_images(fields)
     refuse_template(fields)
     if fields.take("context") not in (None, []):
         raise unsupported("context", fields.at("context"), "send the conversation to /api/chat")
@@ -60,6 +60,9 @@ def _read_prompt(fields: Fields) -> tuple[Prompt | None, Thinking | None]:
     suffix = fields.text("suffix") or ""
     raw = fields.flag("raw") or False
     thinking = read_thinking(fields)
+    images = read_images(fields)
+    if images and (raw or suffix or not prompt):
+        raise unsupported("images without a question in a chat", fields.at("images"), "send them with a prompt")
     if system and (raw or suffix):
         mode = "raw" if raw else "suffix"
         raise BadRequest(f"{mode} and system exclude each other", param=fields.at("system"), hint="leave /system out")
@@ -72,4 +75,4 @@ def _read_prompt(fields: Fields) -> tuple[Prompt | None, Thinking | None]:
     if raw:
         return Text(prompt), None
     turns: list[Turn] = [{"role": "system", "content": system}] if system else []
-    return Chat((*turns, {"role": "user", "content": prompt})), thinking
+    return Chat((*turns, {"role": "user", "content": joined([*images, prompt])})), thinking

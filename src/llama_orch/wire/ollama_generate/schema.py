@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from llama_orch.wire.ollama_chat.options import WITHOUT_EFFECT
-from llama_orch.wire.ollama_chat.schema import ERROR, MODEL, NOTHING, SHARED, answers
+from llama_orch.wire.ollama_chat.schema import ERROR, IMAGES, MODEL, NOTHING, SHARED, answers
 from llama_orch.wire.shapes import FLAG, TEXT, Schema, any_of, enum, request_object
 
-_COMMON: dict[str, Schema] = {"prompt": TEXT, "images": NOTHING, "context": NOTHING} | SHARED
+_COMMON: dict[str, Schema] = {"prompt": TEXT, "images": IMAGES, "context": NOTHING} | SHARED
 _OFF = enum(False)
 
 REQUEST = any_of(

@@ -29,9 +29,9 @@ class Conversation:
         elif text:
             self._system.append(text)
 
-    def user(self, text: str) -> None:
-        """A user's message."""
-        self._turns.append({"role": "user", "content": text})
+    def user(self, content: Json) -> None:
+        """A user's message: a text, or a content with images."""
+        self._turns.append({"role": "user", "content": content})
 
     def said(self, text: str) -> None:
         """A text of the model's."""

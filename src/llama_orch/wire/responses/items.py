@@ -9,6 +9,7 @@ from collections.abc import Callable
 from llama_orch.wire.fields import Fields, kind, unsupported
 from llama_orch.wire.generation import Chat
 from llama_orch.wire.json_body import Json, pointer
+from llama_orch.wire.picture import only_text
 from llama_orch.wire.responses.content import MAX_TEXT, read_content
 from llama_orch.wire.responses.conversation import Conversation
 from llama_orch.wire.responses.names import flat_name
@@ -67,10 +68,12 @@ def _message(conversation: Conversation, fields: Fields, _: Toolbox) -> None:
     role = fields.text("role")
     if role not in ROLES:
         raise BadRequest(f"role must be one of {', '.join(ROLES)}", param=fields.at("role"))
-    text = read_content(fields, "content")
+    content = read_content(fields, "content")
     if role == "user":
-        conversation.user(text)
-    elif role == "assistant":
+        conversation.user(content)
+        return
+    text = only_text(content, fields.at("content"), f"the {role}")
+    if role == "assistant":
         conversation.said(text)
     else:
         conversation.system(text)
@@ -97,7 +100,8 @@ def _called(fields: Fields, toolbox: Toolbox) -> str:
 def _output(conversation: Conversation, fields: Fields, _: Toolbox) -> None:
     call_id = _needed(fields, "call_id")
     fields.ignore(("name", "namespace"))
-    if not conversation.answered(call_id, read_content(fields, "output")):
+    output = only_text(read_content(fields, "output"), fields.at("output"), "a tool")
+    if not conversation.answered(call_id, output):
         raise BadRequest(
             f"no call before this output has the call_id {call_id[:64]!r}",
             param=fields.at("call_id"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from llama_orch.wire.model_name import MODEL
+from llama_orch.wire.picture import URL
 from llama_orch.wire.responses import request
 from llama_orch.wire.responses.choice import MAX_ALLOWED, WORDS
 from llama_orch.wire.responses.content import MAX_PARTS, TEXT_PARTS
@@ -41,18 +42,22 @@ def _item(sort: str, required: dict[str, Schema], optional: dict[str, Schema], *
     return request_object({"type": enum(sort)} | required, optional, ignored=(*BOOKKEEPING, *ignored))
 
 
-_PARTS = array(
-    any_of(
-        *(
-            request_object({"type": enum(sort), name: TEXT}, {}, ignored=PART_WITHOUT_EFFECT)
-            for sort, name in TEXT_PARTS.items()
-        )
-    ),
-    most=MAX_PARTS,
-)
+_TEXTS = [
+    request_object({"type": enum(sort), name: TEXT}, {}, ignored=PART_WITHOUT_EFFECT)
+    for sort, name in TEXT_PARTS.items()
+]
+_PARTS = array(any_of(*_TEXTS), most=MAX_PARTS)
 _CONTENT = any_of(TEXT, _PARTS)
+_IMAGE = request_object(
+    {"type": enum("input_image"), "image_url": text(pattern=URL)}, {}, ignored=("detail", *PART_WITHOUT_EFFECT)
+)
+_SHOWN = any_of(TEXT, array(any_of(*_TEXTS, _IMAGE), most=MAX_PARTS))
 _NAME = text(longest=MAX_ITEM_NAME)
-_MESSAGE = request_object({"role": enum(*ROLES), "content": _CONTENT}, {"type": enum("message")}, ignored=BOOKKEEPING)
+_OTHERS = [role for role in ROLES if role != "user"]
+_MESSAGE = any_of(
+    request_object({"role": enum("user"), "content": _SHOWN}, {"type": enum("message")}, ignored=BOOKKEEPING),
+    request_object({"role": enum(*_OTHERS), "content": _CONTENT}, {"type": enum("message")}, ignored=BOOKKEEPING),
+)
 _NAMESPACE: dict[str, Schema] = {"namespace": _NAME}
 _OUTPUT: dict[str, Schema] = {"call_id": _NAME, "output": _CONTENT}
 
