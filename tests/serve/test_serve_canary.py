@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -78,10 +79,10 @@ HARMS: dict[str, Callable[[Path], None]] = {
 }  # fmt: skip
 
 
-def silent(raw: bytes | str, *more: str) -> bool:
+def silent(raw: bytes | str) -> bool:
     """Whether nothing of the server's places is in it."""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
-    return not any(word in text for word in (CANARY, "/tmp/", ".gguf", os.environ["ORCH_HOME"], *more))
+    return not any(word in text for word in (CANARY, "/tmp/", ".gguf", os.environ["ORCH_HOME"]))
 
 
 def asked(served: Served, name: str) -> list[tuple[str, int, bytes, dict[str, str]]]:
@@ -108,7 +109,8 @@ def test_no_answer_tells_where_a_model_lies(orch_home: Path, tiny_gguf: Path) ->
         for name in HARMS:
             refused = 0
             for path, status, body, headers in asked(served, name):
-                assert silent(body, str(served.process.pid)), (name, path, body)
+                assert silent(body), (name, path, body)
+                assert not re.search(rb"(?i)(pid|process)\W{0,3}%d\b" % served.process.pid, body), (name, path, body)
                 assert silent(json.dumps(headers)), (name, path, headers)
                 assert status < 500 or status in (501, 503), (name, path, status, body)
                 if status == 503:
