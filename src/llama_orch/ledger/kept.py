@@ -8,6 +8,8 @@ the very next batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llama_orch.ledger.page import Page
 
 MOST = 10_000
@@ -15,14 +17,19 @@ MOST = 10_000
 
 
 class Kept:
-    """Belongs to one connection. `take` before a batch, `keep` after its commit: one that fails leaves nothing."""
+    """Belongs to one connection. `take` before a batch, `keep` after its commit: one that fails leaves nothing.
 
-    def __init__(self) -> None:
+    `version`, asked within a transaction, is another number whenever another connection has written since.
+    """
+
+    def __init__(self, version: Callable[[], int]) -> None:
+        self._ask = version
         self._page: Page | None = None
         self._version = 0
 
-    def take(self, version: int, now: float) -> Page | None:
-        """The page, where it still holds at `now`."""
+    def take(self, now: float) -> Page | None:
+        """The page, where it still holds at `now`. Within the batch's transaction."""
+        version = self._ask()
         page, self._page = self._page, None
         known, self._version = self._version, version
         if page is None or known != version or not page.since <= now < page.until:

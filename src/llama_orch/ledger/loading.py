@@ -38,7 +38,7 @@ def load(store: Store, wanted: Wanted, now: float) -> Page:
     """Everything that `wanted` names, read after `begin`; what is kept and still holds is not read again."""
     if store.kept is None:
         return _filled(store, Page(now), wanted, now)
-    page = store.kept.take(store.version(), now)
+    page = store.kept.take(now)
     if page is None:
         [[(ends,)]] = store.fetch([(NEXT_PRICE, (now,))])
         page = Page(now) if ends is None else Page(now, ends)

@@ -59,10 +59,6 @@ class PostgresStore:
         with self._errors():
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
-    def version(self) -> int:
-        """PostgreSQL does not tell: nothing is kept."""
-        raise NotImplementedError
-
     def fetch(self, reads: Sequence[tuple[Sql, tuple[Any, ...]]]) -> list[list[Any]]:
         """All in one round trip."""
         with self._errors():

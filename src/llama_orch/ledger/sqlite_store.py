@@ -35,7 +35,7 @@ class SqliteStore:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.kept: Kept | None = Kept()
+        self.kept: Kept | None = Kept(self._version)
         if not Path(path).is_file():
             raise ConfigError(f"there is no ledger at {path}", file=path, hint="orch tap migrate")
         try:
@@ -64,8 +64,7 @@ class SqliteStore:
         """The first read takes the snapshot."""
         self._execute("BEGIN")
 
-    def version(self) -> int:
-        """As the transaction sees the file."""
+    def _version(self) -> int:
         row: tuple[int] = self._execute("PRAGMA data_version").fetchone()
         return row[0]
 

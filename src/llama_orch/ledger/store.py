@@ -36,10 +36,6 @@ class Store(Protocol):
 
     kept: Kept | None
 
-    def version(self) -> int:
-        """Within a transaction: another number whenever another connection has written since. Only with `kept`."""
-        ...
-
     def begin(self, accounts: Sequence[str]) -> None:
         """Begins a transaction that no other writer of these accounts overlaps."""
         ...
