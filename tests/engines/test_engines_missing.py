@@ -171,8 +171,10 @@ def on_a_terminal(env: dict[str, str]) -> Any:
     return pexpect.spawn(sys.executable, ["-c", ENGINELESS, *words], env=given, timeout=WAIT, dimensions=(24, 120))
 
 
-def test_on_a_terminal_it_offers_to_build_one_and_then_answers(orch_home: Path, packages: Path) -> None:
-    child = on_a_terminal({"UV_OFFLINE": "1", "UV_FIND_LINKS": str(packages)})
+def test_on_a_terminal_it_offers_to_build_one_and_then_answers(orch_home: Path, packages: Path, tmp_path: Path) -> None:
+    # With a cache of its own: what uv knows of an index from elsewhere would count as well.
+    cache = str(tmp_path / "cache")
+    child = on_a_terminal({"UV_OFFLINE": "1", "UV_FIND_LINKS": str(packages), "UV_CACHE_DIR": cache})
     child.expect_exact("Build llama.cpp for cpu now? It takes some minutes. [y/N] ")
     child.sendline("y")
     child.expect_exact("the engine cpu is in use (orch engine ls)")

@@ -31,6 +31,7 @@ def test_the_commands_of_the_page_do_what_they_say(
     # The packages come from here; on a machine with a GPU the first command would be for it.
     env = {**os.environ, "PATH": f"{orch.parent}:{os.environ['PATH']}", "UV_OFFLINE": "1"}
     env["UV_FIND_LINKS"] = f"{packages},{ready}"
+    env["UV_CACHE_DIR"] = str(tmp_path / "cache")  # what uv knows of an index from elsewhere would count as well
     for command in commands():
         typed = command.replace("orch engine build", "orch engine build --no-speed", 1)
         typed = re.sub(r"build --no-speed$", "build --no-speed --backend cpu", typed)

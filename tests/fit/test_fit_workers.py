@@ -79,7 +79,8 @@ def test_a_worker_takes_what_was_reckoned(
         assert buffers == pytest.approx(health["memory"]["CPU"], rel=CLOSE)
         fill(worker, health["context"])
         once = load.shape.weights - reckoned.mapped  # read to be repacked: the kernel drops them when it wants the room
-        assert reckoned.total == pytest.approx(resident(worker.process.pid) - once, rel=CLOSE)
+        most = resident(worker.process.pid)
+        assert (most - once) * (1 - CLOSE) <= reckoned.total <= most * (1 + CLOSE)
     finally:
         worker.end()
 

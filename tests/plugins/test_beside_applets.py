@@ -109,8 +109,11 @@ def test_the_command_gives_nothing_that_was_not_asked_for(run_orch: Orch, spying
     given.mkdir()
     (given / "a.txt").write_text("inside")
     (given / "link.txt").symlink_to(secret)
+    home = spying / "home"
+    home.mkdir()
+    (home / ".bashrc").write_text("the owner's")
     with FakeTap(key=KEY) as tap, socket.create_server(("127.0.0.1", 0)) as other:
-        environment = {"ORCH_TARGET": tap.url, "ORCH_API_KEY": KEY}
+        environment = {"ORCH_TARGET": tap.url, "ORCH_API_KEY": KEY, "HOME": str(home)}
 
         def run(*words: object) -> subprocess.CompletedProcess[bytes]:
             return run_orch("spy", *map(str, words), "--json", env=environment)
@@ -119,7 +122,7 @@ def test_the_command_gives_nothing_that_was_not_asked_for(run_orch: Orch, spying
         for words in (
             ("--do", "read", "--what", secret),
             ("--do", "read", "--what", given / "link.txt", "--folder", given),
-            ("--do", "read", "--what", Path.home() / ".bashrc"),
+            ("--do", "read", "--what", home / ".bashrc"),
             ("--do", "write", "--what", given / "new.txt", "--folder", given),
             ("--do", "connect", "--what", port),
             ("--do", "connect", "--what", tap.port),

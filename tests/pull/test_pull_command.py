@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import subprocess
@@ -68,7 +69,9 @@ def test_quiet_says_nothing_but_the_name(run_orch: Orch, data: bytes) -> None:
 def test_on_a_terminal_there_is_a_bar_with_rate_and_time_left(orch_home: Path, hub: Hub, data: bytes) -> None:
     hub.rate = 600_000
     command = f"{sys.executable} -m llama_orch.cli pull qwen3:0.6b"
-    with pexpect.spawn(command, dimensions=(24, 120), timeout=60, encoding="utf-8") as terminal:
+    with pexpect.spawn(
+        command, dimensions=(24, 120), timeout=60, encoding="utf-8", env={**os.environ, "TERM": "xterm"}
+    ) as terminal:
         terminal.expect(r"Qwen3-0.6B-Q8_0.gguf \[#+\.+\] \d+ %  [\d.]+ [kM]B of 2.0 MB  [\d.]+ [kM]B/s  \d+ s left")
         terminal.expect(r"id.*qwen3:0.6b")
         terminal.expect(pexpect.EOF)

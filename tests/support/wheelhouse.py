@@ -49,7 +49,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
             if path.is_file():
                 archive.write(path, str(path.relative_to(HERE)))
         if broken:
-            archive.writestr("sitecustomize.py", CRASH)
+            archive.writestr("crash.pth", "import crash_when_tried\\n")  # Debian has a sitecustomize of its own
+            archive.writestr("crash_when_tried.py", CRASH)
         archive.writestr(info + "METADATA", f"Metadata-Version: 2.1\\nName: llama-cpp-python\\nVersion: {VERSION}\\n")
         archive.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: tests\\nTag: py3-none-any\\n")
         record = "".join(f"{each},,\\n" for each in [*archive.namelist(), info + "RECORD"])
