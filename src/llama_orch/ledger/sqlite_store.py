@@ -26,6 +26,9 @@ from llama_orch_utils.errors import ConfigError
 
 MOST_ROWS = 32
 """In one statement: 19 columns each, and SQLite takes 32,766 values."""
+_PATIENCE = 1.5
+"""Seconds that a lock of another process is waited for: a caller is to know within 2."""
+
 _PREPARED = 256
 """Statements that a connection keeps: four tables take their rows in texts of 1 to MOST_ROWS of them, 10 KiB each."""
 
@@ -43,8 +46,7 @@ class SqliteStore:
             self._connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, cached_statements=_PREPARED
             )
-            prepare(self._connection)
-            self._connection.execute("PRAGMA busy_timeout=1500")
+            prepare(self._connection, _PATIENCE)
         except (OSError, sqlite3.Error) as error:
             raise LedgerAway(
                 f"{path} cannot be opened: {error}", hint="look at its permissions and its disk"
